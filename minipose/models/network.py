@@ -1,0 +1,71 @@
+"""What every pose network of the package is: images in, one set of heatmaps a stage out.
+
+A network knows nothing of data, files or training. Whoever holds one asks for `heatmaps` and
+`loss`; nothing outside `models/` reads a raw stage.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from minipose.skeletons import Skeleton
+
+
+class PoseNetwork(nn.Module):
+    """Base of all networks.
+
+    Attributes
+    ----------
+    joints : number J of joints.
+    strides : crop px for one cell of each stage's maps, first to last.
+    supervised : the stages (numbers from 0) that carry a loss; may be changed between phases.
+    arguments : what the constructor was called with, so that a weights file can rebuild it.
+    skeleton, size, crop_rule : names of the joints, input px and how crops were cut, noted by
+        training and by `minipose.load`; None before.
+    """
+
+    def __init__(self, joints: int, strides: list[int], supervised: list[int], arguments: dict[str, Any]):
+        super().__init__()
+        self.joints = joints
+        self.strides = strides
+        self.supervised = supervised
+        self.arguments = arguments
+        self.skeleton: Skeleton | None = None
+        self.size: int | None = None
+        self.crop_rule = ""
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Images (B, 3, H, W), float in [0, 1] -> stage k's (B, C >= J, H/strides[k], W/strides[k])."""
+        raise NotImplementedError
+
+    def heatmaps(self, stages: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Raw stages -> (B, J, h, w) each, to decode, average, measure or draw."""
+        return [stage[:, : self.joints].float() for stage in stages]
+
+    def loss(
+        self,
+        stages: list[torch.Tensor],
+        keypoints: torch.Tensor,
+        visibility: torch.Tensor,
+        others: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """What training minimises: a float32 scalar, the mean over the B samples.
+
+        Parameters
+        ----------
+        stages : what `forward` returned.
+        keypoints : (B, J, 2) crop px. visibility : (B, J), 0 where there is no label.
+        others : (B, K, J, 3) x, y, visibility of other people, padded with visibility 0.
+        """
+        raise NotImplementedError
+
+    def train(self, mode: bool = True):
+        """As in PyTorch, except that a frozen BatchNorm keeps its statistics too."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d) and not any(p.requires_grad for p in module.parameters()):
+                module.eval()
+        return self
