@@ -1,0 +1,59 @@
+"""Augmentation: a random crop, and random gains on the colours (paper, section 3.4).
+
+Two recipes circulate under the paper's name. "paper" is what section 3.4 says: rotation and scale,
+uniform. "code" is what the authors' published training code does: clipped normal draws, rotation
+for two people in five, mirroring, and a gain on each colour channel. Neither moves the crop: the
+centre is what says who is to be annotated.
+
+The draws belong to the sample: they follow from (seed, epoch, sample number) alone, so that batch
+size, number of processes, resuming and device change nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from minipose.crops import Crop
+
+RECIPES = ("none", "paper", "code")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw: factor on the crop's side, degrees clockwise, mirrored or not, gain by channel."""
+
+    scale: float = 1.0
+    angle: float = 0.0
+    mirror: bool = False
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def crop(self, crop: Crop) -> Crop:
+        """The evaluation crop, varied; its centre stays."""
+        return Crop(crop.center, crop.side * self.scale, crop.angle + self.angle, crop.mirror ^ self.mirror)
+
+    def colours(self, image: np.ndarray) -> np.ndarray:
+        """Image (H, W, 3) uint8 with each channel multiplied by its gain, cut off at 255."""
+        if self.gains == (1.0, 1.0, 1.0):
+            return image
+        levels = np.arange(256)[:, None] * np.array(self.gains)
+        table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None]  # (1, 256, 3)
+        return cv2.LUT(image, table)
+
+
+def draw(recipe: str, seed: int, epoch: int, number: int) -> Draw:
+    """The draw of sample `number` in `epoch` under a recipe: "none", "paper" or "code"."""
+    if recipe not in RECIPES:
+        raise ValueError(f"augment must be one of {', '.join(RECIPES)}, found {recipe!r}")
+    if recipe == "none":
+        return Draw()
+    random = np.random.default_rng((seed, epoch, number))
+    if recipe == "paper":
+        return Draw(scale=random.uniform(0.75, 1.25), angle=random.uniform(-30.0, 30.0))
+    scale = 2.0 ** np.clip(0.25 * random.standard_normal(), -0.5, 0.5)
+    angle = np.clip(30.0 * random.standard_normal(), -60.0, 60.0) if random.random() < 0.4 else 0.0
+    mirror = bool(random.random() < 0.5)
+    red, green, blue = random.uniform(0.6, 1.4, size=3)
+    return Draw(float(scale), float(angle), mirror, (red, green, blue))

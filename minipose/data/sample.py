@@ -1,0 +1,101 @@
+"""A sample: one person in one photo, as every dataset of the package hands it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from minipose.crops import Crop
+from minipose.skeletons import Skeleton
+
+# COCO's three words for how a joint is labelled; each dataset file translates into them once.
+UNLABELLED, OCCLUDED, VISIBLE = 0, 1, 2
+
+
+@dataclass
+class Sample:
+    """One labelled person.
+
+    Attributes
+    ----------
+    keypoints : (J, 2) float64, photo px; NaN where a joint is not labelled.
+    visibility : (J,) int64: 0 not labelled, 1 labelled but occluded, 2 visible.
+    crop : the dataset's evaluation crop of this person.
+    sizes : {"head", "torso", "box"} in photo px, NaN where unknown. Head: 0.6 x the diagonal of
+        the head box where there is one, else neck to head-top. Torso: right shoulder to left hip.
+        Box: longer side of the person's box.
+    others : (K, J, 3) float64: x, y, visibility of other labelled people in the photo.
+    area : of the person in px^2, or NaN. id : the dataset's name for the person. path : the photo.
+    image : (H, W, 3) uint8 RGB, read on first use.
+    """
+
+    keypoints: np.ndarray
+    visibility: np.ndarray
+    crop: Crop
+    sizes: dict[str, float]
+    others: np.ndarray
+    id: str
+    read: Callable[[], np.ndarray] = field(repr=False)
+    area: float = float("nan")
+    path: str = ""
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        return self.read()
+
+
+class PoseDataset:
+    """What all datasets share: a length, samples by number, and how they are measured.
+
+    `normalizer` and `threshold` name the dataset's usual PCK, so that training can report it;
+    `crop_rule` says in words how its evaluation crops are cut.
+    """
+
+    skeleton: Skeleton
+    has_occlusion: bool
+    normalizer = "torso"
+    threshold = 0.2
+    crop_rule = "centre and 1.5 x the longer side of the box of labelled joints"
+
+    def __len__(self) -> int:
+        raise TypeError(f"{type(self).__name__} has no length")
+
+    def __getitem__(self, number: int) -> Sample:
+        raise TypeError(f"{type(self).__name__} has no samples")
+
+    def subset(self, numbers: Sequence[int]) -> Subset:
+        """The samples with these numbers, in this order, as a dataset."""
+        return Subset(self, numbers)
+
+
+class Subset(PoseDataset):
+    """Some samples of a dataset, chosen by number."""
+
+    def __init__(self, whole: PoseDataset, numbers: Sequence[int]):
+        self.whole, self.numbers = whole, [int(n) for n in numbers]
+        self.skeleton, self.has_occlusion = whole.skeleton, whole.has_occlusion
+        self.normalizer, self.threshold = whole.normalizer, whole.threshold
+        self.crop_rule = whole.crop_rule
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, number: int) -> Sample:
+        return self.whole[self.numbers[number]]
+
+
+def person_sizes(keypoints: np.ndarray, visibility: np.ndarray, skeleton: Skeleton) -> dict[str, float]:
+    """Head, torso and box size in px from a person's labelled joints; NaN where they are missing."""
+    labelled = visibility > 0
+
+    def distance(first: str, second: str) -> float:
+        if first not in skeleton.joints or second not in skeleton.joints:
+            return float("nan")
+        a, b = skeleton.index(first), skeleton.index(second)
+        return float(np.hypot(*(keypoints[a] - keypoints[b]))) if labelled[a] and labelled[b] else float("nan")
+
+    box = float(np.ptp(keypoints[labelled], axis=0).max()) if labelled.any() else float("nan")
+    return {"head": distance("neck", "head_top"), "torso": distance("right_shoulder", "left_hip"), "box": box}

@@ -1,0 +1,114 @@
+"""From a data set to batches: crop, vary, mirror, stack.
+
+One sample becomes one example by one function, `example`; everything else hands numbers around.
+Order and draws follow from (seed, epoch, sample number), so the number of worker processes and the
+size of a batch change neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from minipose import augmentation
+from minipose.crops import transform
+from minipose.data.sample import PoseDataset
+
+
+@dataclass
+class Batch:
+    """B examples of S x S pixels.
+
+    images : (B, 3, S, S) uint8. keypoints : (B, J, 2) float32 crop px, NaN where not labelled.
+    visibility : (B, J) int64. others : (B, K, J, 3) float32 crop px, padded with visibility 0.
+    matrices : (B, 3, 3) float64, photo px -> crop px. numbers : the samples' numbers.
+    """
+
+    images: torch.Tensor
+    keypoints: torch.Tensor
+    visibility: torch.Tensor
+    others: torch.Tensor
+    matrices: torch.Tensor
+    numbers: list[int]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device; matrices stay on the CPU, in float64."""
+        move = (t.to(device, non_blocking=True) for t in (self.images, self.keypoints, self.visibility, self.others))
+        return Batch(*move, self.matrices, self.numbers)
+
+
+def example(dataset: PoseDataset, number: int, size: int, draw: augmentation.Draw) -> tuple:
+    """One sample through one crop: image, keypoints, visibility, others, matrix, number."""
+    sample = dataset[number]
+    crop = draw.crop(sample.crop)
+    matrix = crop.matrix(size)
+    image = draw.colours(crop.image(sample.image, size))
+    people = torch.from_numpy(np.concatenate([sample.keypoints[None], sample.others[..., :2]]))
+    visibility = torch.from_numpy(np.concatenate([sample.visibility[None], sample.others[..., 2]]))
+    people = transform(matrix, people)
+    if crop.mirror:
+        # The warp has mirrored the positions; what was a left wrist is now a right one.
+        people = dataset.skeleton.flip(people, axis=-2)
+        visibility = dataset.skeleton.flip(visibility, axis=-1)
+    return image, people.float(), visibility.long(), matrix, number
+
+
+def collate(examples: list[tuple]) -> Batch:
+    """Stack examples, filling up with unlabelled people where some photos hold fewer others."""
+    images, people, visibility, matrices, numbers = zip(*examples, strict=True)
+    padded = torch.nn.utils.rnn.pad_sequence(people, batch_first=True)  # (B, 1 + K, J, 2)
+    seen = torch.nn.utils.rnn.pad_sequence(visibility, batch_first=True)  # (B, 1 + K, J)
+    return Batch(
+        # (B, S, S, 3) in memory, seen as (B, 3, S, S): channels_last without a copy.
+        torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),
+        padded[:, 0],
+        seen[:, 0],
+        torch.cat([padded[:, 1:], seen[:, 1:, :, None].float()], dim=-1),
+        torch.stack(matrices),
+        list(numbers),
+    )
+
+
+def order(count: int, seed: int, epoch: int) -> list[int]:
+    """The order in which an epoch visits `count` samples."""
+    return np.random.default_rng((seed, epoch)).permutation(count).tolist()
+
+
+class _Examples(torch.utils.data.Dataset):
+    def __init__(self, dataset: PoseDataset, size: int, augment: str, seed: int, epoch: int):
+        self.dataset, self.size, self.augment, self.seed, self.epoch = dataset, size, augment, seed, epoch
+
+    def __getitem__(self, number: int) -> tuple:
+        draw = augmentation.draw(self.augment, self.seed, self.epoch, number)
+        return example(self.dataset, number, self.size, draw)
+
+
+def batches(
+    dataset: PoseDataset,
+    numbers: list[int],
+    size: int,
+    batch: int,
+    augment: str = "none",
+    seed: int = 0,
+    epoch: int = 0,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """The samples `numbers` as batches of `batch` crops of `size` px, in that order.
+
+    `workers` processes prepare them (0: this one); the result does not depend on how many.
+    """
+    loader = DataLoader(
+        _Examples(dataset, size, augment, seed, epoch),
+        batch_sampler=[numbers[i : i + batch] for i in range(0, len(numbers), batch)],
+        collate_fn=collate,
+        num_workers=workers,
+        # Every worker has a core of its own; OpenCV's threads would only get in each other's way.
+        worker_init_fn=lambda _: cv2.setNumThreads(0),
+        pin_memory=torch.cuda.is_available(),
+    )
+    return iter(loader)
