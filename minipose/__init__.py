@@ -1,0 +1,26 @@
+"""minipose: Stacked Hourglass Networks for Human Pose Estimation, small enough to read.
+
+The way through the house: a photo and its labels become a `Sample`, a `Crop` of it becomes the
+network's input, the network gives one set of heatmaps a stage, `decode_heatmaps` finds the joints
+in them and `Crop.inverse` brings these back into the photo.
+"""
+
+from minipose import data
+from minipose.crops import Crop
+from minipose.errors import InputError
+from minipose.evaluation import evaluate
+from minipose.heatmaps import decode_heatmaps, encode_heatmaps
+from minipose.inference import Pose, predict
+from minipose.metrics import pck
+from minipose.models.hourglass import StackedHourglass
+from minipose.models.network import PoseNetwork
+from minipose.pretrained import load
+from minipose.skeletons import COCO, FLIC, LSP, MPII, Skeleton
+from minipose.training import train
+
+__version__ = "0.1.0"
+__all__ = [
+    "COCO", "FLIC", "LSP", "MPII", "Crop", "InputError", "Pose", "PoseNetwork", "Skeleton",
+    "StackedHourglass", "data", "decode_heatmaps", "encode_heatmaps", "evaluate", "load", "pck",
+    "predict", "train",
+]  # fmt: skip

@@ -1,0 +1,255 @@
+"""The command line: minipose predict | train | evaluate | data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import minipose
+from minipose import augmentation, pretrained, training
+from minipose.crops import Crop
+from minipose.data import LSP, LSPET, PoseDataset, Puppets
+from minipose.data.files import GUIDES
+from minipose.data.lsp import SPLITS, check_folder
+from minipose.errors import InputError
+from minipose.heatmaps import REFINEMENTS
+
+# Every run on puppets is measured on the same unseen scenes.
+UNSEEN_SEED = 1_000_000
+
+# What `minipose train --data NAME` does when nothing else is said: minutes on a CPU.
+RECIPES = {
+    "puppets": dict(size=64, stacks=2, features=48, depth=2, epochs=12, count=6000, batch=32, rate=2e-3),
+    "lspet": dict(size=128, stacks=2, features=64, depth=3, epochs=30, count=None, batch=16, rate=1e-3),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; bad input ends with one line and exit status 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"minipose: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0  # the reader of our output, `head` say, has seen enough
+    return 0
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Find a person's joints in a photo and write a picture with the skeleton."""
+    from minipose import plots
+
+    network = minipose.load(options.weights).to(minipose.inference.choose_device(options.device))
+    photo = minipose.images.read_photo(options.photo)
+    out = Path(options.out or Path(options.photo).stem + "-pose.png")
+    if out.resolve() == Path(options.photo).resolve():
+        raise InputError(out, "--out", "another file than the photo itself")
+    pose = minipose.predict(network, photo, _chosen_crop(options), not options.no_flip, options.refine)
+    with minipose.checkpoints.atomic(out) as partial:
+        axes = pose.plot(threshold=options.threshold)
+        with partial.open("wb") as file:
+            axes.figure.savefig(file, format=out.suffix.lstrip(".") or "png", dpi=100)
+    for name, (x, y), score in zip(pose.skeleton.joints, pose.keypoints, pose.scores, strict=True):
+        print(f"{name:<15} x {x:7.1f}  y {y:7.1f}  score {score:5.2f}")
+    print(f"wrote {out}")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train a stacked hourglass and write checkpoint, history and weights."""
+    recipe = RECIPES[options.data]
+    size, batch = options.size or recipe["size"], options.batch or recipe["batch"]
+    epochs = options.epochs or recipe["epochs"]
+    if options.data == "puppets":
+        dataset: PoseDataset = Puppets(options.count or recipe["count"], options.seed, size)
+        validation: PoseDataset = Puppets(500, UNSEEN_SEED, size)
+    else:
+        dataset = LSPET(options.root, "train")
+        validation = LSPET(options.root, "held-out")
+        if options.count:
+            dataset = dataset.subset(range(min(options.count, len(dataset))))
+    try:
+        network = minipose.StackedHourglass(
+            joints=len(dataset.skeleton),
+            stacks=options.stacks or recipe["stacks"],
+            residuals=options.residuals,
+            features=options.features or recipe["features"],
+            depth=max(1, (size // 16).bit_length() - 1),
+            supervision=options.supervision,
+            unlabelled="ignore" if options.data == "lspet" else "zero",
+        )
+    except ValueError as error:
+        raise InputError("command line", "network", "arguments that fit together", str(error)) from error
+    folder = Path(options.out or f"runs/{options.data}")
+    if (folder / "checkpoint.pt").exists() and not options.resume:
+        raise InputError(folder, "--out", "a folder without an earlier run, or --resume to continue that one")
+    history = minipose.train(
+        network, dataset, validation, epochs=epochs, size=size, batch=batch, folder=folder,
+        learning_rate=options.learning_rate or recipe["rate"], optimizer=options.optimizer,
+        schedule=options.schedule, augment=options.augment, seed=options.seed, device=options.device,
+        workers=options.workers, resume=options.resume,
+    )  # fmt: skip
+    last = history[-1]
+    kind = "PCKh" if validation.normalizer == "head" else "PCK"
+    print(
+        f"{kind}@{validation.threshold} {last['pck']:.3f} on {len(validation)} unseen people "
+        f"(mean over joints, no flip) after {sum(row['seconds'] for row in history):.0f} s"
+    )
+    print(f"wrote {folder}/weights.safetensors, history.csv and checkpoint.pt")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Measure a network on a data set: PCK by joint, and both means."""
+    network = minipose.load(options.weights)
+    dataset: PoseDataset
+    if options.data == "puppets":
+        dataset = Puppets(options.count or 500, UNSEEN_SEED, network.size or 128)
+    elif options.data == "lspet":
+        dataset = LSPET(options.root, options.split)
+    else:
+        dataset = LSP(options.root)
+    if options.count:
+        dataset = dataset.subset(range(min(options.count, len(dataset))))
+    found = minipose.evaluate(
+        network, dataset, flip=not options.no_flip, refine=options.refine, device=options.device,
+        workers=options.workers, progress=True,
+    )  # fmt: skip
+    names, scored = dataset.skeleton.joints, list(dataset.skeleton.scored)
+    scored = [j for j in scored if j not in found.missing]
+    limbs = [j for j in dataset.skeleton.limb_joints if j not in found.missing]
+    report: dict = {
+        "weights": options.weights, "data": options.data, "people": len(dataset), "flip": not options.no_flip,
+        "results": [],
+    }  # fmt: skip
+    thresholds = ((dataset.normalizer, 0.2), (dataset.normalizer, 0.5))
+    for normalizer, threshold in thresholds:
+        result = found.pck(normalizer, threshold)
+        report["results"].append(
+            {
+                "metric": f"PCK@{threshold}",
+                "normalizer": normalizer,
+                "people": result.people,
+                "left_out": result.left_out,
+                "mean_over_joints": result.of(scored).mean,
+                "mean_over_labels": result.of(scored).weighted_mean,
+                "mean_over_limb_joints": result.of(limbs).mean,
+                "per_joint": {
+                    names[j]: None if j in found.missing else float(result.per_joint[j]) for j in range(len(names))
+                },
+            }
+        )
+    print(json.dumps(report, indent=2).replace("NaN", "null") if options.json else _table(report))
+
+
+def data(options: argparse.Namespace) -> None:
+    """Say where data sets come from and how their folders look; check a folder."""
+    if options.name is None:
+        print("\n\n".join(f"{name}\n{guide}" for name, guide in GUIDES.items()))
+        print("\nminipose data NAME --root DIR checks a folder of yours.")
+    elif options.name == "puppets" or options.root is None:
+        print(GUIDES[options.name])
+    else:
+        print(check_folder({"lsp": LSP, "lspet": LSPET}[options.name](options.root)))
+
+
+def _chosen_crop(options: argparse.Namespace) -> Crop | None:
+    if options.center and options.scale is None:
+        raise InputError("command line", "--scale", "the person's height / 200 px, together with --center")
+    try:
+        if options.box:
+            return Crop.around_box(options.box)
+        return Crop.at_scale(options.center, options.scale) if options.center else None
+    except ValueError as error:
+        raise InputError("command line", "--box or --center", "a square with an area", str(error)) from error
+
+
+def _table(report: dict) -> str:
+    """The report for eyes: a line a joint, a column a threshold, then the means by name."""
+    results = report["results"]
+    lines = [f"{report['weights']} on {report['data']}, {report['people']} people, flip {report['flip']}"]
+    lines.append(" " * 24 + "".join(f"{r['metric'] + ' (' + r['normalizer'] + ')':>18}" for r in results))
+
+    def line(name, values):
+        cells = (f"{'-':>18}" if v is None or v != v else f"{v:>18.3f}" for v in values)
+        return f"{name:<24}" + "".join(cells)
+
+    lines += [line(joint, [r["per_joint"][joint] for r in results]) for joint in results[0]["per_joint"]]
+    for mean in ("mean_over_joints", "mean_over_labels", "mean_over_limb_joints"):
+        lines.append(line(mean.replace("_", " "), [r[mean] for r in results]))
+    lines.append(f"{results[0]['left_out']} people left out: their {results[0]['normalizer']} is not labelled")
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="minipose", description="Stacked hourglass networks for human pose.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shipped = ", ".join(pretrained.names()) or "none yet"
+
+    def command(run, name: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        added.set_defaults(run=run)
+        return added
+
+    def running(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda")
+
+    def decoding(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--refine", choices=REFINEMENTS, default="quarter", help="where in a cell the joint is")
+        added.add_argument("--no-flip", action="store_true", help="do not average with the mirrored picture")
+
+    def count(text: str) -> int:
+        if not text.isdigit() or int(text) == 0:
+            raise argparse.ArgumentTypeError(f"expected a whole number >= 1, found {text!r}")
+        return int(text)
+
+    predicting = command(predict, "predict")
+    predicting.add_argument("photo", help="a picture file with one person to find")
+    predicting.add_argument("--weights", default="lspet", help=f"a .safetensors file, or one of: {shipped}")
+    where = predicting.add_mutually_exclusive_group()
+    where.add_argument("--box", nargs=4, type=float, metavar=("X", "Y", "W", "H"), help="the person's box in px")
+    where.add_argument("--center", nargs=2, type=float, metavar=("X", "Y"), help="MPII's centre, with --scale")
+    predicting.add_argument("--scale", type=float, help="MPII's scale: the person's height / 200 px")
+    predicting.add_argument("--out", help="picture to write (default: NAME-pose.png here)")
+    predicting.add_argument("--threshold", type=float, default=0.1, help="leave out joints that score less")
+    decoding(predicting)
+    running(predicting)
+
+    learning = command(train, "train")
+    learning.add_argument("--data", choices=list(RECIPES), default="puppets", help="what to learn from")
+    learning.add_argument("--root", help="the data set's folder (default: inside MINIPOSE_DATA)")
+    learning.add_argument("--out", help="folder for the results (default: runs/DATA)")
+    learning.add_argument("--resume", action="store_true", help="continue the run in that folder")
+    for name, what in (
+        ("count", "use only so many people"), ("epochs", "passes over the data"), ("batch", "crops in one step"),
+        ("size", "side of the crops in px"), ("stacks", "hourglasses"), ("features", "width of the hourglasses"),
+    ):  # fmt: skip
+        defaults = ", ".join(f"{recipe[name] or 'all'} for {data}" for data, recipe in RECIPES.items())
+        learning.add_argument(f"--{name}", type=count, help=f"{what} (default: {defaults})")
+    learning.add_argument("--residuals", type=count, default=1, help="residual modules at each box of Figure 3")
+    learning.add_argument("--supervision", choices=("all", "last", "upsampling"), default="all")
+    learning.add_argument("--learning-rate", type=float, help="the paper's is 2.5e-4")
+    learning.add_argument("--optimizer", choices=list(training.OPTIMIZERS), default="rmsprop")
+    learning.add_argument("--schedule", choices=training.SCHEDULES, default="cosine")
+    learning.add_argument("--augment", choices=augmentation.RECIPES, default="code")
+    learning.add_argument("--seed", type=int, default=0)
+    learning.add_argument("--workers", type=int, default=0, help="processes that prepare crops")
+    running(learning)
+
+    measuring = command(evaluate, "evaluate")
+    measuring.add_argument("--weights", required=True, help=f"a .safetensors file, or one of: {shipped}")
+    measuring.add_argument("--data", choices=("puppets", "lspet", "lsp"), default="puppets")
+    measuring.add_argument("--root", help="the data set's folder (default: inside MINIPOSE_DATA)")
+    measuring.add_argument("--split", choices=SPLITS, default="all", help="which people of LSPET")
+    measuring.add_argument("--count", type=count, help="only so many people")
+    measuring.add_argument("--workers", type=int, default=0, help="processes that prepare crops")
+    measuring.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    decoding(measuring)
+    running(measuring)
+
+    explaining = command(data, "data")
+    explaining.add_argument("name", nargs="?", choices=list(GUIDES), help="one data set; all without it")
+    explaining.add_argument("--root", help="a folder to check")
+    return parser

@@ -1,0 +1,116 @@
+"""From a photo to a pose, and from crops to heatmaps with the flip test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from minipose import heatmaps as codec
+from minipose.crops import Crop
+from minipose.errors import InputError
+from minipose.images import read_photo
+from minipose.models.network import PoseNetwork
+from minipose.skeletons import Skeleton
+
+
+@dataclass
+class Pose:
+    """One person's joints, found in one photo.
+
+    keypoints : (J, 2) float64 photo px. scores : (J,), height of each joint's peak: near 1 where
+    the network is sure, near 0 where it sees no such joint.
+    heatmaps : each stage's (J, h, w), first to last. crop : the part of the photo that was looked
+    at. photo : (H, W, 3) uint8 RGB.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    skeleton: Skeleton
+    heatmaps: list[torch.Tensor]
+    crop: Crop
+    photo: np.ndarray
+
+    def plot(self, axes=None, threshold: float = 0.0):
+        """Draw the skeleton over the photo; joints that score below `threshold` are left out."""
+        from minipose import plots
+
+        return plots.draw_pose(self.photo, self.keypoints, self.skeleton, self.scores, threshold, axes)
+
+
+def choose_device(name: str | torch.device = "auto") -> torch.device:
+    """The device to compute on; "auto" is a GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError("device", str(name), "auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("device", str(name), "auto or cpu, since PyTorch finds no GPU here")
+    return device
+
+
+def prepare(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Images (B, 3, S, S) uint8 -> float32 in [0, 1] on the device, channels last in memory."""
+    return images.to(device).to(memory_format=torch.channels_last).float().div_(255)
+
+
+@torch.inference_mode()
+def stage_heatmaps(
+    network: PoseNetwork, images: torch.Tensor, skeleton: Skeleton, flip: bool = True
+) -> list[torch.Tensor]:
+    """Every stage's heatmaps (B, J, h, w) of images (B, 3, S, S) in [0, 1].
+
+    With `flip` they are averaged with those of the mirrored images (section 3.4). The image tensor
+    is mirrored, not warped again, so that both see the very same pixels.
+    """
+    maps = network.heatmaps(network(images))
+    if flip:
+        mirrored = network.heatmaps(network(images.flip(-1)))
+        maps = [(a + codec.mirror(b, skeleton)) / 2 for a, b in zip(maps, mirrored, strict=True)]
+    return maps
+
+
+def predict(
+    network: PoseNetwork,
+    photo: str | Path | np.ndarray,
+    crop: Crop | None = None,
+    flip: bool = True,
+    refine: str = "quarter",
+) -> Pose:
+    """Find one person's joints in a photo.
+
+    Parameters
+    ----------
+    network : as `minipose.load` or `minipose.train` give it; it computes where it is.
+    photo : a path, or (H, W, 3) uint8 RGB.
+    crop : where the person is: `Crop.around_box`, `Crop.at_scale`, or any other. None looks at the
+        whole photo, which serves when one person fills it.
+    flip : average with the mirrored picture. refine : see `decode_heatmaps`.
+    """
+    if network.skeleton is None or network.size is None:
+        raise ValueError("predict needs a network with a skeleton and a size: load or train one")
+    if isinstance(photo, (str, Path)):
+        photo = read_photo(photo)
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
+        raise InputError("photo", "array", "(H, W, 3) uint8 RGB", f"{photo.shape} {photo.dtype}")
+    crop = crop or Crop.whole(photo)
+    device = next(network.parameters()).device
+    image = torch.from_numpy(crop.image(photo, network.size)).permute(2, 0, 1)[None]
+    was_training = network.training
+    network.eval()
+    maps = stage_heatmaps(network, prepare(image, device), network.skeleton, flip)
+    network.train(was_training)
+    points, scores = codec.decode_heatmaps(maps[-1], refine)
+    in_crop = codec.to_crop(points, network.strides[-1])[0]
+    return Pose(
+        crop.inverse(in_crop, network.size).numpy(),
+        scores[0].cpu().numpy(),
+        network.skeleton,
+        [stage[0].cpu() for stage in maps],
+        crop,
+        photo,
+    )
