@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise InputError(path, "saving", "a folder with room and permission to write", reason) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def save_weights(network: PoseNetwork, path: str | Path, half: bool = False) -> None:

@@ -1,0 +1,322 @@
+"""The loop: what it promises about draws, resuming, phases, files and bad numbers."""
+
+import csv
+import errno
+import math
+
+import pytest
+import torch
+
+import minipose
+from minipose import InputError, StackedHourglass
+from minipose.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
+from minipose.data import Puppets
+from minipose.training import Rate, build_optimizer, read_history
+
+SETTINGS = dict(size=64, batch=4, progress=False, learning_rate=1e-3, device="cpu")
+
+
+def network(seed=0, **arguments):
+    torch.manual_seed(seed)
+    return StackedHourglass(**(dict(joints=16, stacks=2, features=16, depth=2) | arguments))
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def without_seconds(history):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+def test_training_learns_and_reports_every_stage(puppets):
+    net = network()
+    history = minipose.train(net, puppets, puppets, epochs=8, **SETTINGS)
+    assert history[-1]["loss"] < 0.6 * history[0]["loss"]
+    assert [row["epoch"] for row in history] == list(range(1, 9))
+    assert {"pck_stage_1", "pck_stage_2", "pck", "learning_rate", "seconds"} <= set(history[0])
+    assert history[-1]["pck"] == history[-1]["pck_stage_2"]
+    assert (net.size, net.skeleton.name, net.training) == (64, "mpii", False)
+
+
+def test_one_step_is_plain_rmsprop(puppets):
+    """The loop's first step against RMSprop written out for one parameter."""
+    net, by_hand = network(), network()
+    minipose.train(net, puppets, epochs=1, schedule="constant", augment="none", **(SETTINGS | dict(batch=12)))
+    batch = next(minipose.pipeline.batches(puppets, minipose.pipeline.order(12, 0, 0), 64, 12))
+    stages = by_hand.train()(batch.images.float() / 255)
+    by_hand.loss(stages, batch.keypoints, batch.visibility).backward()
+    parameter = by_hand.predictions[-1].heatmaps.weight
+    average = 0.01 * parameter.grad**2  # alpha 0.99, starting from zero
+    expected = parameter - 1e-3 * parameter.grad / (average.sqrt() + 1e-8)
+    torch.testing.assert_close(net.predictions[-1].heatmaps.weight, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_same_seed_same_weights(puppets):
+    first, again, other = network(), network(), network()
+    for net, seed in ((first, 1), (again, 1), (other, 2)):
+        minipose.train(net, puppets, epochs=2, seed=seed, **SETTINGS)
+    assert same(first, again)
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+def test_resume_continues_bit_for_bit(tmp_path, puppets, schedule, monkeypatch):
+    whole = network()
+    settings = SETTINGS | dict(schedule=schedule, patience=1)
+    expected = minipose.train(whole, puppets, puppets, epochs=5, **settings)
+
+    class Interruption(Exception):
+        pass
+
+    def stop_in_epoch_3(row, *_):
+        if row["epoch"] == 3:
+            raise Interruption
+
+    interrupted = network()
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(minipose.training, "report", stop_in_epoch_3)
+        minipose.train(interrupted, puppets, puppets, epochs=5, folder=tmp_path, **settings)
+    continued = network(seed=99)
+    history = minipose.train(continued, puppets, puppets, epochs=5, folder=tmp_path, resume=True, **settings)
+    assert same(continued, whole)
+    assert without_seconds(history) == without_seconds(expected)
+    assert len(history) == 5
+
+
+def test_files_of_a_run(tmp_path, puppets):
+    net = network()
+    history = minipose.train(net, puppets, puppets, epochs=2, folder=tmp_path, **SETTINGS)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "history.csv", "weights.safetensors"]
+    assert read_history(tmp_path / "history.csv") == history
+    with (tmp_path / "history.csv").open() as file:
+        assert next(csv.reader(file)) == list(history[0])
+    assert same(minipose.load(tmp_path / "weights.safetensors"), net)
+
+
+def test_rate_drops_once_by_five():
+    rate = Rate("plateau", 1.0, epochs=100, patience=2)
+    rows = [dict(loss=1.0, pck=pck) for pck in (0.1, 0.3, 0.3, 0.2, 0.5, 0.4, 0.4, 0.4, 0.4)]
+    rates = [rate.at(n, rows[:n]) for n in range(len(rows) + 1)]
+    assert rates == [1, 1, 1, 1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2]  # not improved in rows 3 and 4
+
+
+def test_rate_without_validation_watches_the_loss():
+    rate = Rate("plateau", 1.0, epochs=100, patience=2)
+    assert rate.at(4, [dict(loss=v) for v in (4.0, 3.0, 2.0, 1.0)]) == 1
+    assert rate.at(4, [dict(loss=v) for v in (4.0, 3.0, 3.0, 3.5)]) == 0.2
+
+
+def test_cosine_by_hand():
+    rate = Rate("cosine", 2.0, epochs=4, patience=1)
+    assert [rate.at(e, []) for e in (0, 2, 4)] == pytest.approx([2, 1, 0])
+    assert rate.at(1, []) == pytest.approx(1 + math.sqrt(0.5))
+
+
+def test_a_phase_trains_only_what_requires_a_gradient(puppets):
+    net = network()
+    net.stem.requires_grad_(False)
+    net.supervised = [1]
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    minipose.train(net, puppets, epochs=1, **SETTINGS)
+    changed = {name for name, tensor in net.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert not any(name.startswith("stem.") for name in changed)  # its batch statistics neither
+    assert any(name.startswith("hourglasses.1.") for name in changed)
+
+
+def test_nothing_to_train(puppets):
+    net = network().requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameter requires a gradient"):
+        minipose.train(net, puppets, epochs=1, **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(optimizer="adagrad"), "optimizer must be one of rmsprop, adam, sgd"),
+        (dict(schedule="steps"), "schedule must be one of plateau, cosine, constant"),
+        (dict(augment="heavy"), "augment must be one of none, paper, code"),
+        (dict(resume=True), "resume needs the folder"),
+    ],
+)
+def test_arguments_that_cannot_be(puppets, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        minipose.train(network(), puppets, epochs=1, **SETTINGS, **arguments)
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "sgd"])
+def test_every_optimizer_lowers_a_bowl(optimizer):
+    net = network()
+    stepper = build_optimizer(net, optimizer, 1e-2)
+    for _ in range(3):
+        stepper.zero_grad()
+        value = sum(p.square().sum() for p in net.parameters())
+        value.backward()
+        stepper.step()
+    assert sum(p.square().sum() for p in net.parameters()) < value
+
+
+def test_a_loss_that_is_no_number_stops_with_the_samples(puppets):
+    net = network()
+    with torch.no_grad():
+        net.stem[0].weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(FloatingPointError, match=r"loss is nan in epoch 1, samples puppet-3-"):
+        minipose.train(net, puppets, epochs=1, **SETTINGS)
+
+
+def trained(small_network):
+    small_network.skeleton, small_network.size, small_network.crop_rule = minipose.MPII, 64, "a rule"
+    return small_network.eval()
+
+
+@pytest.mark.parametrize("half, tolerance", [(False, 0), (True, 5e-3)])
+def test_weights_come_back(tmp_path, small_network, half, tolerance):
+    net = trained(small_network)
+    save_weights(net, tmp_path / "w.safetensors", half)
+    back = minipose.load(tmp_path / "w.safetensors")
+    assert (back.arguments, back.size, back.crop_rule, back.training) == (net.arguments, 64, "a rule", False)
+    assert back.skeleton is minipose.MPII
+    assert {t.dtype for t in back.parameters()} == {torch.float32}
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(back(images), net(images), atol=tolerance, rtol=0)
+
+
+def test_only_a_trained_network_is_saved(tmp_path, small_network):
+    with pytest.raises(ValueError, match="train it first"):
+        save_weights(small_network, tmp_path / "w.safetensors")
+
+
+def rewritten(tmp_path, small_network, **header):
+    """A weights file whose header is changed; None removes a field."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "w.safetensors"
+    save_weights(trained(small_network), path)
+    with safe_open(path, "pt") as file:
+        fields = {**file.metadata(), **header}
+    save_file(load_file(path), path, {k: v for k, v in fields.items() if v is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    "header, message",
+    [
+        (dict(size=None), "header.size: expected a file written by minipose"),
+        (dict(format="99"), "header.format: expected 1; update minipose to read newer files, found 99"),
+        (dict(network="os.system"), "header.network: expected one of StackedHourglass, found os.system"),
+        (dict(skeleton="dog"), "header.skeleton: expected one of mpii, lsp, flic, coco, found dog"),
+        (dict(arguments='{"legs": 4}'), "header: expected arguments and size of StackedHourglass"),
+        (dict(arguments="{"), "header: expected arguments and size of StackedHourglass"),
+        (dict(size="large"), "header: expected arguments and size of StackedHourglass"),
+        (
+            dict(arguments='{"joints": 16, "stacks": 2, "features": 24, "depth": 2}'),
+            r"stem.0.weight: expected a tensor \(6, 3, 7, 7\), found \(4, 3, 7, 7\)",
+        ),
+        (
+            dict(arguments='{"joints": 16, "stacks": 1, "features": 16, "depth": 2}'),
+            "expected only the tensors of StackedHourglass",
+        ),
+    ],
+)
+def test_weights_with_another_header(tmp_path, small_network, header, message):
+    with pytest.raises(InputError, match=message):
+        load_weights(rewritten(tmp_path, small_network, **header))
+
+
+def test_damaged_weights(tmp_path, small_network):
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(InputError, match="w.safetensors: weights: expected a .safetensors file, found no such file"):
+        minipose.load(path)
+    save_weights(trained(small_network), path)
+    whole = path.read_bytes()
+    for cut in (0, 5, 200, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(InputError, match="expected a whole .safetensors file"):
+            minipose.load(path)
+
+
+def test_weights_that_are_no_numbers(tmp_path, small_network):
+    with torch.no_grad():
+        small_network.stem[0].bias[0] = float("inf")
+    save_weights(trained(small_network), tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="stem.0.bias: expected finite numbers"):
+        minipose.load(tmp_path / "w.safetensors")
+
+
+def test_unknown_weights_name():
+    with pytest.raises(InputError, match=r"hg99: weights: expected a .safetensors file or one of .*puppets"):
+        minipose.load("hg99")
+
+
+def test_checkpoint_of_another_network(tmp_path):
+    save_checkpoint(tmp_path / "c.pt", network(stacks=1), history=[])
+    with pytest.raises(InputError, match="c.pt: stacks: expected 2, as in the network to continue, found 1"):
+        load_checkpoint(tmp_path / "c.pt", network(stacks=2))
+
+
+def test_damaged_checkpoints(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(InputError, match="expected a checkpoint to resume from, found no such file"):
+        load_checkpoint(path, network())
+    save_checkpoint(path, network(), history=[])
+    whole = path.read_bytes()
+    for cut in (0, 10, len(whole) // 2, len(whole) - 5):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(InputError, match="expected a whole checkpoint, found a damaged file"):
+            load_checkpoint(path, network())
+    torch.save([1, 2], path)
+    with pytest.raises(InputError, match="expected a minipose checkpoint of format 1"):
+        load_checkpoint(path, network())
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    import pickle
+
+    marker = tmp_path / "executed"
+
+    class Malicious:
+        def __reduce__(self):
+            return marker.touch, ()
+
+    (tmp_path / "c.pt").write_bytes(pickle.dumps(Malicious(), protocol=2))
+    with pytest.raises(InputError, match="expected a whole checkpoint"):
+        load_checkpoint(tmp_path / "c.pt", network())
+    assert not marker.exists()
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "c.pt"
+    first = network()
+    save_checkpoint(path, first, history=[])
+
+    def full(content, file):
+        file.write_bytes(b"half a che")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match="c.pt: saving: expected a folder with room .* No space left on device"):
+        save_checkpoint(path, network(seed=5), history=[])
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+    load_checkpoint(path, restored := network(seed=7))
+    assert same(restored, first)
+
+
+def test_a_path_that_cannot_be_written(tmp_path, small_network):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(InputError, match="expected a folder with room and permission to write"):
+        save_weights(trained(small_network), tmp_path / "file" / "w.safetensors")
+
+
+def test_history_that_is_none(tmp_path):
+    with pytest.raises(InputError, match="expected a history.csv written by training, found no such file"):
+        read_history(tmp_path / "history.csv")
+    (tmp_path / "history.csv").write_text("epoch,loss\n1,\n")
+    with pytest.raises(InputError, match="expected numbers in every column"):
+        read_history(tmp_path / "history.csv")
+
+
+def test_puppets_of_another_count_do_not_change_a_scene():
+    """Samples are named by seed and number alone, so a longer data set begins with the shorter one."""
+    assert Puppets(3, 7, 64)[2].keypoints.tobytes() == Puppets(300, 7, 64)[2].keypoints.tobytes()
