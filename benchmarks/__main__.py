@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from benchmarks import baselines
 
 import minipose
+from benchmarks import baselines
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.heatmaps import to_map
@@ -63,7 +63,8 @@ def encode() -> None:
     for batch, aim in ((1, 80), (32, 30)):
         keypoints, visible = 64 * torch.rand(batch, 16, 2), torch.ones(batch, 16)
         ours = best(lambda k=keypoints, v=visible: minipose.encode_heatmaps(k, v)) / batch
-        plain = best(lambda k=keypoints[0].numpy(): baselines.encode(k))
+        one = keypoints[0].numpy()
+        plain = best(lambda one=one: baselines.encode(one))
         row(
             f"encode 16 maps of 64x64, a sample of {batch}",
             f"{ours * 1e6:.0f} us = {ours / plain:.3f}x",
@@ -90,7 +91,12 @@ def measure() -> None:
     predicted, normalizer = target + 5, np.full(3000, 10.0)
     ours = best(lambda: pck(predicted, target, normalizer))
     plain = best(lambda: baselines.pck(predicted, target, normalizer))
-    row("pck, 3000x16", f"{ours * 1e3:.2f} ms = {ours / plain:.4f}x", f"joint by joint {plain * 1e3:.0f} ms", "<= 5 ms")
+    row(
+        "pck, 3000x16",
+        f"{ours * 1e3:.2f} ms = {ours / plain:.4f}x",
+        f"joint by joint {plain * 1e3:.0f} ms",
+        "<= 5 ms",
+    )
 
 
 class Photos(PoseDataset):
@@ -161,7 +167,12 @@ def importing() -> None:
         return best(lambda: subprocess.run([sys.executable, "-c", code], check=True), 8)
 
     torch_alone, both = seconds("import torch"), seconds("import torch, minipose")
-    row("import minipose, beyond import torch", f"{both - torch_alone:.2f} s", f"torch {torch_alone:.2f} s", "<= 0.5 s")
+    row(
+        "import minipose, beyond import torch",
+        f"{both - torch_alone:.2f} s",
+        f"torch {torch_alone:.2f} s",
+        "<= 0.5 s",
+    )
 
 
 def training() -> None:
@@ -175,17 +186,20 @@ def training() -> None:
     found = minipose.evaluate(untrained, Puppets(500, 1_000_000, 64), 64, flip=False)
     chance = found.pck("head", 0.5).of(list(minipose.MPII.scored)).mean
     figure = next(line for line in done.stdout.splitlines() if line.startswith("PCKh"))
-    row("puppets from nothing", f"{figure}; {seconds:.0f} s in all", f"untrained {chance:.3f}", ">= 0.85 in 240 s")
+    row(
+        "puppets from nothing",
+        f"{figure}; {seconds:.0f} s in all",
+        f"untrained {chance:.3f}",
+        ">= 0.85 in 240 s",
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out the training run of some minutes")
     options = parser.parse_args()
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"torch {torch.__version__} with {torch.get_num_threads()} threads, OpenCV {cv2.__version__}\n"
-    )
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, OpenCV {cv2.__version__}"
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {versions}, {torch.get_num_threads()} threads\n")
     print("| work | ours | baseline in the same run | aim |\n|---|---|---|---|", flush=True)
     for benchmark in (forward, encode, decode, measure, loader, scenes, importing):
         benchmark()

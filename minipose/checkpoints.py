@@ -89,7 +89,9 @@ def load_weights(path: str | Path) -> PoseNetwork:
         if name not in header:
             raise InputError(path, f"header.{name}", "a file written by minipose")
     if header["format"] != str(FORMAT):
-        raise InputError(path, "header.format", f"{FORMAT}; update minipose to read newer files", header["format"])
+        raise InputError(
+            path, "header.format", f"{FORMAT}; update minipose to read newer files", header["format"]
+        )
     if header["network"] not in NETWORKS:
         raise InputError(path, "header.network", f"one of {', '.join(NETWORKS)}", header["network"])
     if header["skeleton"] not in SKELETONS:
@@ -126,14 +128,18 @@ def load_checkpoint(path: str | Path, network: PoseNetwork) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(path, "checkpoint", "a checkpoint to resume from", "no such file") from None
     except Exception as error:  # what torch raises for a damaged file is not documented
-        raise InputError(path, "checkpoint", "a whole checkpoint", f"a damaged file ({type(error).__name__})") from error
+        raise InputError(
+            path, "checkpoint", "a whole checkpoint", f"a damaged file ({type(error).__name__})"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(path, "format", f"a minipose checkpoint of format {FORMAT}")
     if content["network"] != type(network).__name__:
         raise InputError(path, "network", type(network).__name__, content["network"])
     for name, value in network.arguments.items():
         if content["arguments"].get(name) != value:
-            raise InputError(path, name, f"{value}, as in the network to continue", content["arguments"].get(name))
+            raise InputError(
+                path, name, f"{value}, as in the network to continue", content["arguments"].get(name)
+            )
     _load_state(network, content["weights"], path)
     return content
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import minipose
 from minipose import augmentation, pretrained, training
@@ -16,13 +17,14 @@ from minipose.data.lsp import SPLITS, check_folder
 from minipose.errors import InputError
 from minipose.heatmaps import REFINEMENTS
 
+PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
 # Every run on puppets is measured on the same unseen scenes.
 UNSEEN_SEED = 1_000_000
 # Of LSPET's 8,000 people to train on, so many are watched instead.
 LSPET_WATCHED = 500
 
 # What `minipose train --data NAME` does when nothing else is said: minutes on a CPU.
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "puppets": dict(size=64, stacks=2, features=48, epochs=12, count=6000, batch=32, rate=2e-3),
     "lspet": dict(size=128, stacks=2, features=64, epochs=45, count=None, batch=16, rate=2e-3),
 }
@@ -43,18 +45,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 def predict(options: argparse.Namespace) -> None:
     """Find a person's joints in a photo and write a picture with the skeleton."""
-    from minipose import plots
 
     network = minipose.load(options.weights).to(minipose.inference.choose_device(options.device))
     photo = minipose.images.read_photo(options.photo)
     out = Path(options.out or Path(options.photo).stem + "-pose.png")
     if out.resolve() == Path(options.photo).resolve():
         raise InputError(out, "--out", "another file than the photo itself")
+    if out.suffix.lower() not in PICTURES:
+        raise InputError(
+            out, "--out", f"a picture's ending, .png say ({', '.join(PICTURES)})", out.suffix or "none"
+        )
     pose = minipose.predict(network, photo, _chosen_crop(options), not options.no_flip, options.refine)
     with minipose.checkpoints.atomic(out) as partial:
         axes = pose.plot(threshold=options.threshold)
         with partial.open("wb") as file:
-            axes.figure.savefig(file, format=out.suffix.lstrip(".") or "png", dpi=100)
+            axes.figure.savefig(file, format=out.suffix.lstrip(".").lower(), dpi=100)
     for name, (x, y), score in zip(pose.skeleton.joints, pose.keypoints, pose.scores, strict=True):
         print(f"{name:<15} x {x:7.1f}  y {y:7.1f}  score {score:5.2f}")
     print(f"wrote {out}")
@@ -144,7 +149,8 @@ def evaluate(options: argparse.Namespace) -> None:
                 "mean_over_labels": result.of(scored).weighted_mean,
                 "mean_over_limb_joints": result.of(limbs).mean,
                 "per_joint": {
-                    names[j]: None if j in found.missing else float(result.per_joint[j]) for j in range(len(names))
+                    names[j]: None if j in found.missing else float(result.per_joint[j])
+                    for j in range(len(names))
                 },
             }
         )
@@ -186,12 +192,16 @@ def _table(report: dict) -> str:
     lines += [line(joint, [r["per_joint"][joint] for r in results]) for joint in results[0]["per_joint"]]
     for mean in ("mean_over_joints", "mean_over_labels", "mean_over_limb_joints"):
         lines.append(line(mean.replace("_", " "), [r[mean] for r in results]))
-    lines.append(f"{results[0]['left_out']} people left out: their {results[0]['normalizer']} is not labelled")
+    lines.append(
+        f"{results[0]['left_out']} people left out: their {results[0]['normalizer']} is not labelled"
+    )
     return "\n".join(lines)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="minipose", description="Stacked hourglass networks for human pose.")
+    parser = argparse.ArgumentParser(
+        prog="minipose", description="Stacked hourglass networks for human pose."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shipped = ", ".join(pretrained.names()) or "none yet"
 
@@ -204,7 +214,9 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda")
 
     def decoding(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--refine", choices=REFINEMENTS, default="quarter", help="where in a cell the joint is")
+        added.add_argument(
+            "--refine", choices=REFINEMENTS, default="quarter", help="where in a cell the joint is"
+        )
         added.add_argument("--no-flip", action="store_true", help="do not average with the mirrored picture")
 
     def count(text: str) -> int:
@@ -216,8 +228,12 @@ def _parser() -> argparse.ArgumentParser:
     predicting.add_argument("photo", help="a picture file with one person to find")
     predicting.add_argument("--weights", default="lspet", help=f"a .safetensors file, or one of: {shipped}")
     where = predicting.add_mutually_exclusive_group()
-    where.add_argument("--box", nargs=4, type=float, metavar=("X", "Y", "W", "H"), help="the person's box in px")
-    where.add_argument("--center", nargs=2, type=float, metavar=("X", "Y"), help="MPII's centre, with --scale")
+    where.add_argument(
+        "--box", nargs=4, type=float, metavar=("X", "Y", "W", "H"), help="the person's box in px"
+    )
+    where.add_argument(
+        "--center", nargs=2, type=float, metavar=("X", "Y"), help="MPII's centre, with --scale"
+    )
     predicting.add_argument("--scale", type=float, help="MPII's scale: the person's height / 200 px")
     predicting.add_argument("--out", help="picture to write (default: NAME-pose.png here)")
     predicting.add_argument("--threshold", type=float, default=0.1, help="leave out joints that score less")
@@ -230,12 +246,18 @@ def _parser() -> argparse.ArgumentParser:
     learning.add_argument("--out", help="folder for the results (default: runs/DATA)")
     learning.add_argument("--resume", action="store_true", help="continue the run in that folder")
     for name, what in (
-        ("count", "use only so many people"), ("epochs", "passes over the data"), ("batch", "crops in one step"),
-        ("size", "side of the crops in px"), ("stacks", "hourglasses"), ("features", "width of the hourglasses"),
-    ):  # fmt: skip
+        ("count", "use only so many people"),
+        ("epochs", "passes over the data"),
+        ("batch", "crops in one step"),
+        ("size", "side of the crops in px"),
+        ("stacks", "hourglasses"),
+        ("features", "width of the hourglasses"),
+    ):
         defaults = ", ".join(f"{recipe[name] or 'all'} for {data}" for data, recipe in RECIPES.items())
         learning.add_argument(f"--{name}", type=count, help=f"{what} (default: {defaults})")
-    learning.add_argument("--residuals", type=count, default=1, help="residual modules at each box of Figure 3")
+    learning.add_argument(
+        "--residuals", type=count, default=1, help="residual modules at each box of Figure 3"
+    )
     learning.add_argument("--supervision", choices=("all", "last", "upsampling"), default="all")
     learning.add_argument("--learning-rate", type=float, help="the paper's is 2.5e-4")
     learning.add_argument("--optimizer", choices=list(training.OPTIMIZERS), default="rmsprop")

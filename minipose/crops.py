@@ -121,7 +121,9 @@ def _reduced(photo, matrix, size, factor):
     seen = (corners @ np.linalg.inv(matrix).T)[:, :2]
     height, width = photo.shape[:2]
     left, top = np.clip(np.floor(seen.min(axis=0)).astype(int) - factor, 0, (width - 1, height - 1))
-    right, bottom = np.clip(np.ceil(seen.max(axis=0)).astype(int) + factor, (left + 1, top + 1), (width, height))
+    right, bottom = np.clip(
+        np.ceil(seen.max(axis=0)).astype(int) + factor, (left + 1, top + 1), (width, height)
+    )
     part = photo[top:bottom, left:right]
     # Fill up to whole blocks with the black that lies outside the photo anyway.
     part = cv2.copyMakeBorder(

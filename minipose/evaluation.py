@@ -12,7 +12,7 @@ from minipose import metrics
 from minipose.crops import transform
 from minipose.data.sample import PoseDataset
 from minipose.errors import InputError
-from minipose.inference import choose_device, prepare, stage_heatmaps
+from minipose.inference import choose_device, place, prepare, stage_heatmaps
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
 from minipose.skeletons import Skeleton, convert
@@ -47,7 +47,11 @@ class Evaluation:
         Joints that the network does not predict are not counted at all.
         """
         return metrics.pck(
-            self.stages[stage], self.target, self.sizes[normalizer], threshold, self._labelled(self.visibility) > 0
+            self.stages[stage],
+            self.target,
+            self.sizes[normalizer],
+            threshold,
+            self._labelled(self.visibility) > 0,
         )
 
     def curve(self, normalizer: str, thresholds: list[float]) -> list[metrics.PCK]:
@@ -63,7 +67,9 @@ class Evaluation:
         if not self.has_occlusion:
             raise InputError("data set", "visibility", "labels that tell occluded from visible joints")
         visibility = self._labelled(self.visibility)
-        return metrics.by_visibility(self.predicted, self.target, self.sizes[normalizer], visibility, threshold)
+        return metrics.by_visibility(
+            self.predicted, self.target, self.sizes[normalizer], visibility, threshold
+        )
 
     def _labelled(self, visibility: torch.Tensor) -> torch.Tensor:
         visibility = visibility.clone()
@@ -94,7 +100,8 @@ def evaluate(
         raise InputError("data set", "samples", "at least one person")
     device = choose_device(device)
     was_training = network.training
-    network.to(device, memory_format=torch.channels_last).eval()
+    place(network, device)
+    network.eval()
     stages: list[list[torch.Tensor]] = [[] for _ in network.strides]
     scores, numbers = [], list(range(len(dataset)))
     loader = batches(dataset, numbers, size, batch, workers=workers)

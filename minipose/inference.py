@@ -35,9 +35,9 @@ class Pose:
 
     def plot(self, axes=None, threshold: float = 0.0):
         """Draw the skeleton over the photo; joints that score below `threshold` are left out."""
-        from minipose import plots
+        from minipose.plots import draw_pose
 
-        return plots.draw_pose(self.photo, self.keypoints, self.skeleton, self.scores, threshold, axes)
+        return draw_pose(self.photo, self.keypoints, self.skeleton, self.scores, threshold, axes)
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
@@ -51,6 +51,11 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError("device", str(name), "auto or cpu, since PyTorch finds no GPU here")
     return device
+
+
+def place(network: PoseNetwork, device: torch.device) -> None:
+    """Move a network to a device, its weights channels last in memory, which convolutions like best."""
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def prepare(images: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -38,8 +38,18 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device; matrices stay on the CPU, in float64."""
-        move = (t.to(device, non_blocking=True) for t in (self.images, self.keypoints, self.visibility, self.others))
-        return Batch(*move, self.matrices, self.numbers)
+
+        def move(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        return Batch(
+            move(self.images),
+            move(self.keypoints),
+            move(self.visibility),
+            move(self.others),
+            self.matrices,
+            self.numbers,
+        )
 
 
 def example(dataset: PoseDataset, number: int, size: int, draw: augmentation.Draw) -> tuple:
@@ -61,8 +71,8 @@ def example(dataset: PoseDataset, number: int, size: int, draw: augmentation.Dra
 def collate(examples: list[tuple]) -> Batch:
     """Stack examples, filling up with unlabelled people where some photos hold fewer others."""
     images, people, visibility, matrices, numbers = zip(*examples, strict=True)
-    padded = torch.nn.utils.rnn.pad_sequence(people, batch_first=True)  # (B, 1 + K, J, 2)
-    seen = torch.nn.utils.rnn.pad_sequence(visibility, batch_first=True)  # (B, 1 + K, J)
+    padded = torch.nn.utils.rnn.pad_sequence(list(people), batch_first=True)  # (B, 1 + K, J, 2)
+    seen = torch.nn.utils.rnn.pad_sequence(list(visibility), batch_first=True)  # (B, 1 + K, J)
     return Batch(
         # (B, S, S, 3) in memory, seen as (B, 3, S, S): channels_last without a copy.
         torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,11 +15,11 @@ from minipose.checkpoints import atomic, load_checkpoint, save_checkpoint, save_
 from minipose.data.sample import PoseDataset
 from minipose.errors import InputError
 from minipose.evaluation import evaluate
-from minipose.inference import choose_device, prepare
+from minipose.inference import choose_device, place, prepare
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches, order
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.99),
     "adam": torch.optim.Adam,
     "sgd": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
@@ -67,7 +68,7 @@ def train(
     folder = Path(folder) if folder is not None else None
     network.skeleton, network.size, network.crop_rule = dataset.skeleton, size, dataset.crop_rule
     # The device first: an optimizer keeps its state where the parameters are.
-    network.to(device, memory_format=torch.channels_last)
+    place(network, device)
     stepper = build_optimizer(network, optimizer, learning_rate)
     rate = Rate(schedule, learning_rate, epochs, patience)
     history: list[dict[str, float]] = []
@@ -104,14 +105,20 @@ def train(
             total += value * len(crops.numbers)
             bar.set_postfix(loss=f"{total / ((step + 1) * batch):.5f}", refresh=False)
 
-        row = {"epoch": epoch + 1, "learning_rate": stepper.param_groups[0]["lr"], "loss": total / len(numbers)}
+        row = {
+            "epoch": epoch + 1,
+            "learning_rate": stepper.param_groups[0]["lr"],
+            "loss": total / len(numbers),
+        }
         row |= accuracies(network, validation, size, batch, device, workers)
         row["seconds"] = time.perf_counter() - started
         history.append(row)
         report(row, epochs, progress)
         if folder is not None:
             save_history(history, folder / "history.csv")
-            save_checkpoint(folder / "checkpoint.pt", network, optimizer=stepper.state_dict(), history=history)
+            save_checkpoint(
+                folder / "checkpoint.pt", network, optimizer=stepper.state_dict(), history=history
+            )
     network.eval()
     if folder is not None:
         save_weights(network, folder / "weights.safetensors")
@@ -164,7 +171,9 @@ def accuracies(network, validation, size, batch, device, workers) -> dict[str, f
     """
     if validation is None:
         return {}
-    found = evaluate(network, validation, size, flip=False, batch=max(batch, 16), device=device, workers=workers)
+    found = evaluate(
+        network, validation, size, flip=False, batch=max(batch, 16), device=device, workers=workers
+    )
     scored = list(validation.skeleton.scored)
     means = [
         found.pck(validation.normalizer, validation.threshold, stage).of(scored).mean

@@ -21,7 +21,9 @@ README_DUPLICATES = [(100, 7354), (265, 2354), (298, 2636), (298, 3556), (2636, 
 def test_skeletons(skeleton, count):
     assert len(skeleton) == count
     assert len(set(skeleton.joints)) == count
-    assert all(skeleton.joints[right] == "right" + skeleton.joints[left][4:] for left, right in skeleton.flip_pairs)
+    assert all(
+        skeleton.joints[right] == "right" + skeleton.joints[left][4:] for left, right in skeleton.flip_pairs
+    )
     assert sum(name.startswith(("left", "right")) for name in skeleton.joints) == 2 * len(skeleton.flip_pairs)
     assert [skeleton.joints[j] for j in skeleton.torso] == ["right_shoulder", "left_hip"]
 
@@ -152,15 +154,15 @@ def test_broken_labels(tmp_path):
         return joints.transpose(1, 2, 0)
 
     cases = {
-        "joints: expected an array 14 x 3 x N of numbers (LSPET), found shape (14, 2, 2)": lambda j: j.transpose(
-            1, 2, 0
-        )[:, :2],
-        "joints: expected an array 14 x 3 x N of numbers (LSPET), found shape (3, 14, 2)": lambda j: j.transpose(
-            2, 1, 0
+        "joints: expected an array 14 x 3 x N of numbers (LSPET), found shape (14, 2, 2)": lambda j: (
+            j.transpose(1, 2, 0)[:, :2]
         ),
-        "joints: expected an array 14 x 3 x N of numbers (LSPET), found shape (13, 3, 2)": lambda j: j.transpose(
-            1, 2, 0
-        )[:13],
+        "joints: expected an array 14 x 3 x N of numbers (LSPET), found shape (3, 14, 2)": lambda j: (
+            j.transpose(2, 1, 0)
+        ),
+        "joints: expected an array 14 x 3 x N of numbers (LSPET), found shape (13, 3, 2)": lambda j: (
+            j.transpose(1, 2, 0)[:13]
+        ),
         "joints: expected an array of this name": lambda j: {"labels": j},
         "person 1, right_ankle: expected x and y within a photo, found [nan, 5.0]": set_joint([np.nan, 5, 1]),
         "person 1, right_ankle: expected x and y within a photo, found [1e+30, 5.0]": set_joint([1e30, 5, 1]),

@@ -157,7 +157,12 @@ def test_parabola_inverts_every_position(x, y, sigma):
 
 @pytest.mark.parametrize(
     "low, high",
-    [((-0.5, 30), (11.5, 200)), ((243.5, 30), (255.5, 200)), ((30, -0.5), (200, 11.5)), ((30, 243.5), (200, 255.5))],
+    [
+        ((-0.5, 30), (11.5, 200)),
+        ((243.5, 30), (255.5, 200)),
+        ((30, -0.5), (200, 11.5)),
+        ((30, 243.5), (200, 255.5)),
+    ],
     ids=["left", "right", "top", "bottom"],
 )
 def test_no_border_bias(low, high):

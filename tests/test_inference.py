@@ -35,7 +35,9 @@ class ColourFinder(PoseNetwork):
             centre = torch.stack([(spot * torch.from_numpy(a)).sum((1, 2)) / weight for a in (x, y)], -1)
             found = (spot.sum((1, 2)) > 0).int()
             maps.append(
-                encode_heatmaps(to_map(centre[:, None], 4), found[:, None], (red.shape[1] // 4, red.shape[2] // 4))
+                encode_heatmaps(
+                    to_map(centre[:, None], 4), found[:, None], (red.shape[1] // 4, red.shape[2] // 4)
+                )
             )
         return [torch.cat(maps, dim=1) * self.scale]
 
@@ -60,7 +62,13 @@ class Spots(PoseDataset):
         visibility[number % 14] = 0
         sizes = {"head": 5.0, "torso": 20.0 if number else float("nan"), "box": 40.0}
         return Sample(
-            keypoints, visibility, Crop((31.5, 31.5), 64.0), sizes, np.zeros((0, 14, 3)), str(number), lambda: photo
+            keypoints,
+            visibility,
+            Crop((31.5, 31.5), 64.0),
+            sizes,
+            np.zeros((0, 14, 3)),
+            str(number),
+            lambda: photo,
         )
 
 
@@ -119,7 +127,9 @@ def test_joints_are_matched_by_name_across_skeletons():
                 photo[..., 0][old == 8 * (j + 1)] = 8 * (MPII.index(name) + 1)
             return sample
 
-    found = minipose.evaluate(ColourFinder(MPII), Recoloured([grid(0), grid(1)]), flip=False, refine="parabola")
+    found = minipose.evaluate(
+        ColourFinder(MPII), Recoloured([grid(0), grid(1)]), flip=False, refine="parabola"
+    )
     assert found.missing == []
     np.testing.assert_allclose(found.predicted, found.target, atol=0.02)
 
@@ -136,7 +146,13 @@ def test_joints_that_the_network_lacks_are_not_counted():
             return sample
 
     found = minipose.evaluate(ColourFinder(LSP), Coco([grid(0), grid(1)]), flip=False)
-    assert [minipose.COCO.joints[j] for j in found.missing] == ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
+    assert [minipose.COCO.joints[j] for j in found.missing] == [
+        "nose",
+        "left_eye",
+        "right_eye",
+        "left_ear",
+        "right_ear",
+    ]
     assert found.pck("head").labels.tolist() == [0] * 5 + [2] * 12
 
 
@@ -213,7 +229,9 @@ def test_pose_is_drawn_where_it_was_found():
     """Orange pixels appear around the right arm, blue around the left one."""
     photo = np.full((100, 100, 3), 255, np.uint8)
     keypoints = np.full((16, 2), np.nan)
-    for name, point in dict(right_elbow=(20, 50), right_wrist=(20, 80), left_elbow=(80, 50), left_wrist=(80, 80)).items():
+    for name, point in dict(
+        right_elbow=(20, 50), right_wrist=(20, 80), left_elbow=(80, 50), left_wrist=(80, 80)
+    ).items():
         keypoints[MPII.index(name)] = point
     pose = minipose.Pose(keypoints, np.ones(16), MPII, [], Crop.whole(photo), photo)
     axes = pose.plot()

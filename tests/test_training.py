@@ -22,7 +22,9 @@ def network(seed=0, **arguments):
 
 
 def same(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 def without_seconds(history):
@@ -87,7 +89,11 @@ def test_resume_continues_bit_for_bit(tmp_path, puppets, schedule, monkeypatch):
 def test_files_of_a_run(tmp_path, puppets):
     net = network()
     history = minipose.train(net, puppets, puppets, epochs=2, folder=tmp_path, **SETTINGS)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "history.csv", "weights.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint.pt",
+        "history.csv",
+        "weights.safetensors",
+    ]
     assert read_history(tmp_path / "history.csv") == history
     with (tmp_path / "history.csv").open() as file:
         assert next(csv.reader(file)) == list(history[0])
@@ -227,7 +233,9 @@ def test_weights_with_another_header(tmp_path, small_network, header, message):
 
 def test_damaged_weights(tmp_path, small_network):
     path = tmp_path / "w.safetensors"
-    with pytest.raises(InputError, match="w.safetensors: weights: expected a .safetensors file, found no such file"):
+    with pytest.raises(
+        InputError, match="w.safetensors: weights: expected a .safetensors file, found no such file"
+    ):
         minipose.load(path)
     save_weights(trained(small_network), path)
     whole = path.read_bytes()
@@ -296,7 +304,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(InputError, match="c.pt: saving: expected a folder with room .* No space left on device"):
+    with pytest.raises(
+        InputError, match="c.pt: saving: expected a folder with room .* No space left on device"
+    ):
         save_checkpoint(path, network(seed=5), history=[])
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
     load_checkpoint(path, restored := network(seed=7))

@@ -1,0 +1,80 @@
+# A fresh machine with Python 3.11 or newer, make and git needs two commands:
+#
+#   make book    build the book, executing every chapter, and print the page to open
+#   make test    check the code and run the whole test suite
+#
+# Both put everything they install into .venv. Two variables may follow either command:
+#
+#   TORCH_INDEX  where pip may also look for PyTorch. On Linux PyPI's torch brings several GB of CUDA
+#                libraries; without an NVIDIA GPU take the small build:
+#                make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#   PYTHON       the interpreter that makes .venv (default python3)
+#
+# REPOSITORY_URL is for the publishing workflow: see book/published_config.py.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+REPOSITORY_URL ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PAGE := _build/html/book/intro.html
+BUILT := _build/built
+
+# What runs sees the commands of .venv first (`minipose`, `jupyter`) and finds its kernel there.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" JUPYTER_PREFER_ENV_PATH=1
+
+.PHONY: help book test clean benchmark pictures
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book       build the book and print the page to open"
+	@echo "make test       lint, types, tests (builds the book first where its pages are missing)"
+	@echo "make benchmark  print the speed table"
+	@echo "make pictures   draw the README's picture again"
+	@echo "make clean      remove everything that make made, .venv included"
+
+# Done again only when the list of dependencies changes: the package itself is installed editable.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minipose needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	@echo "Installing into .venv (the first time: minutes, several hundred MB, nothing printed meanwhile)"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+		--constraint constraints.txt --editable '.[book,test]'
+	@touch $@
+
+# Always from a clean _build: a second run hides failures of the first, and Jupyter's cache does not
+# notice edits to the package. Always look at the result: jupyter-book can fail and still exit 0.
+define build_book
+@rm -rf _build && mkdir _build
+@$(if $(REPOSITORY_URL),$(BIN)/python book/published_config.py > _build/published.yml)
+@echo "Building the book"
+@$(RUN) jupyter-book build . -W --keep-going --quiet $(if $(REPOSITORY_URL),--config _build/published.yml)
+@test -f $(PAGE) || { echo "The build wrote no $(PAGE): see the messages above"; exit 1; }
+@touch $(BUILT)
+endef
+
+book: $(INSTALLED)
+	$(build_book)
+	@echo "The book is ready. Open file://$(CURDIR)/$(PAGE)"
+
+$(BUILT): | $(INSTALLED)
+	$(build_book)
+
+test: $(INSTALLED)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@test -f $(BUILT) || $(MAKE) --no-print-directory $(BUILT)
+	@test -z "$$(find book minipose _*.yml -newer $(BUILT) -name '*.[mpy]*' ! -name '*.pyc' -print -quit)" || \
+		echo "Note: the pages are older than their sources; make book renews them"
+	@$(RUN) python -m pytest
+
+benchmark: $(INSTALLED)
+	@$(RUN) python -m benchmarks
+
+pictures: $(INSTALLED)
+	@$(RUN) python book/pictures.py
+
+clean:
+	rm -rf .venv _build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,260 @@
+"""The command line as a user types it: what it prints, writes and answers to bad input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import real_data, write_leeds
+from scipy.io import savemat
+
+import minipose
+from minipose.checkpoints import save_weights
+from minipose.cli import main
+from minipose.data import Puppets
+
+
+@pytest.fixture
+def weights(tmp_path):
+    network = minipose.StackedHourglass(14, 1, features=16, depth=2)
+    network.skeleton, network.size = minipose.LSP, 64
+    save_weights(network, tmp_path / "lsp.safetensors")
+    return str(tmp_path / "lsp.safetensors")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), Puppets(1, 0, 128)[0].image[..., ::-1])
+    return str(path)
+
+
+def failure(capsys, *arguments) -> str:
+    """The one line that a wrong call prints; its status is 2, and there is no traceback."""
+    try:
+        status = main([str(a) for a in arguments])
+    except SystemExit as exit:  # argparse's own way out
+        status = exit.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert "Traceback" not in captured.err
+    return captured.err.strip().splitlines()[-1]
+
+
+def test_train_evaluate_and_resume(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    small = ["--size", "64", "--features", "16", "--count", "16", "--batch", "8", "--device", "cpu"]
+    assert main(["train", "--data", "puppets", "--out", run, "--epochs", "1", *small]) == 0
+    assert "PCKh@0.5" in capsys.readouterr().out
+    assert main(["train", "--data", "puppets", "--out", run, "--epochs", "2", "--resume", *small]) == 0
+    assert len(minipose.training.read_history(Path(run) / "history.csv")) == 2
+    capsys.readouterr()
+    again = failure(capsys, "train", "--data", "puppets", "--out", run, *small)
+    assert "expected a folder without an earlier run, or --resume" in again
+    assert main(["evaluate", "--weights", f"{run}/weights.safetensors", "--count", "10", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [r["metric"] for r in report["results"]] == ["PCK@0.2", "PCK@0.5"]
+    assert {r["normalizer"] for r in report["results"]} == {"head"}
+
+
+def test_evaluate_any_folder_in_lspets_layout(tmp_path, weights, capsys):
+    joints = write_leeds(tmp_path / "own", 4)
+    arguments = [
+        "evaluate",
+        "--weights",
+        weights,
+        "--data",
+        "lspet",
+        "--root",
+        str(tmp_path / "own"),
+        "--no-flip",
+    ]
+    assert main([*arguments, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    found = minipose.evaluate(minipose.load(weights), minipose.data.LSPET(tmp_path / "own"), flip=False)
+    expected = found.pck("torso", 0.5)
+    half = report["results"][1]
+    assert (half["metric"], half["normalizer"]) == ("PCK@0.5", "torso")
+    assert half["mean_over_joints"] == pytest.approx(expected.mean)
+    assert half["mean_over_labels"] == pytest.approx(expected.weighted_mean)
+    assert half["people"] + half["left_out"] == 4
+    labelled = (joints[:, [8, 3], 2] == 1).all(1).sum()
+    assert half["people"] == labelled
+    assert list(half["per_joint"]) == list(minipose.LSP.joints)
+    assert main(arguments) == 0
+    table = capsys.readouterr().out
+    assert "PCK@0.2 (torso)" in table
+    assert f"{expected.mean:.3f}" in table
+
+
+def test_json_is_json_where_nobody_is_measured(tmp_path, weights, capsys):
+    joints = write_leeds(tmp_path / "own", 2)
+    joints[:, 8, 2] = 0  # no right shoulder, no torso
+    savemat(tmp_path / "own" / "joints.mat", {"joints": joints.transpose(1, 2, 0)})
+    assert (
+        main(["evaluate", "--weights", weights, "--data", "lspet", "--root", str(tmp_path / "own"), "--json"])
+        == 0
+    )
+    report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert report["results"][0]["mean_over_joints"] is None
+
+
+def test_predict_writes_a_picture(tmp_path, weights, photo, capsys):
+    out = tmp_path / "pose.png"
+    assert (
+        main(["predict", photo, "--weights", weights, "--box", "20", "20", "100", "150", "--out", str(out)])
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in minipose.LSP.joints)
+    picture, original = cv2.imread(str(out)), cv2.imread(photo)
+    assert picture.shape[0] / picture.shape[1] == pytest.approx(
+        original.shape[0] / original.shape[1], rel=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, crop",
+    [
+        ([], None),
+        (["--box", "20", "20", "100", "150"], minipose.Crop.around_box((20, 20, 100, 150))),
+        (["--center", "96", "96", "--scale", "0.6"], minipose.Crop.at_scale((96, 96), 0.6)),
+    ],
+)
+def test_predict_prints_what_the_library_finds(tmp_path, weights, photo, arguments, crop, capsys):
+    assert main(["predict", photo, "--weights", weights, "--out", str(tmp_path / "o.png"), *arguments]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("head_top"))
+    pose = minipose.predict(minipose.load(weights), photo, crop)
+    x, y = pose.keypoints[minipose.LSP.index("head_top")]
+    assert f"x {x:7.1f}  y {y:7.1f}" in line
+
+
+def test_bad_calls_of_predict(tmp_path, weights, photo, capsys):
+    call = ("predict", photo, "--weights", weights)
+    assert "none.jpg: photo: expected a readable file" in failure(
+        capsys, "predict", "none.jpg", "--weights", weights
+    )
+    assert "expected a .safetensors file or one of" in failure(capsys, "predict", photo, "--weights", "hg99")
+    assert "width and height > 0" in failure(capsys, *call, "--box", 1, 1, 0, 5)
+    assert "width and height > 0" in failure(capsys, *call, "--box", 1, 1, "nan", 5)
+    assert "--scale: expected the person's height / 200 px" in failure(capsys, *call, "--center", 1, 1)
+    assert "another file than the photo itself" in failure(capsys, *call, "--out", photo)
+    assert "a picture's ending, .png say" in failure(capsys, *call, "--out", tmp_path / "pose.xyz")
+    assert "expected auto, cpu or cuda" in failure(capsys, *call, "--device", "quantum")
+    (tmp_path / "file").write_text("")
+    assert "permission to write" in failure(capsys, *call, "--out", tmp_path / "file" / "pose.png")
+    cut = tmp_path / "cut.jpg"
+    cv2.imwrite(str(cut), np.random.default_rng(0).integers(0, 255, (50, 50, 3), np.uint8))
+    cut.write_bytes(cut.read_bytes()[:800])
+    assert "cut.jpg: photo: expected a" in failure(capsys, "predict", cut, "--weights", weights)
+    assert not list(tmp_path.glob("*-pose.png"))
+
+
+def test_bad_calls_of_train(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("MINIPOSE_DATA", raising=False)
+    out = ("--out", tmp_path / "run")
+    assert "MINIPOSE_DATA" in failure(capsys, "train", "--data", "lspet", *out)
+    assert "--size: expected 16 x a power of two" in failure(capsys, "train", "--size", 100, *out)
+    assert "features must be a multiple of 8" in failure(capsys, "train", "--features", 30, *out)
+    assert "expected a whole number >= 1, found '0'" in failure(capsys, "train", "--epochs", 0, *out)
+    assert "a checkpoint to resume from" in failure(capsys, "train", "--count", 4, "--resume", *out)
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_another_network(tmp_path, capsys):
+    run = ("--out", tmp_path / "run", "--count", 8, "--epochs", 1, "--size", 64, "--device", "cpu")
+    assert main([str(a) for a in ("train", *run, "--features", 16)]) == 0
+    message = failure(capsys, "train", *run, "--features", 24, "--resume")
+    assert "checkpoint.pt: features: expected 24, as in the network to continue, found 16" in message
+
+
+def test_wrong_folder(tmp_path, weights, capsys):
+    write_leeds(tmp_path / "lsp", 3, "lsp")
+    call = ("evaluate", "--weights", weights, "--data", "lspet", "--root")
+    assert "14 x 3 x N of numbers (LSPET)" in failure(capsys, *call, tmp_path / "lsp")
+    assert "expected a folder" in failure(capsys, *call, tmp_path / "nowhere")
+    assert "the 9,000 people" in failure(capsys, *call, wrong_split(tmp_path), "--split", "held-out")
+
+
+def wrong_split(tmp_path):
+    write_leeds(tmp_path / "small", 3)
+    return tmp_path / "small"
+
+
+def test_data_explains_and_checks(tmp_path, capsys):
+    assert main(["data"]) == 0
+    explained = capsys.readouterr().out
+    assert all(
+        text in explained for text in ("puppets", "14 x 3 x N", "3 x 14 x N", "im00001.jpg", "im0001.jpg")
+    )
+    write_leeds(tmp_path, 3)
+    assert main(["data", "lspet", "--root", str(tmp_path)]) == 0
+    assert "3 people, a readable photo each" in capsys.readouterr().out
+    (tmp_path / "images" / "im00003.jpg").write_bytes(b"")
+    assert "im00003.jpg" in failure(capsys, "data", "lspet", "--root", tmp_path)
+
+
+@pytest.mark.parametrize("command", ["predict", "train", "evaluate", "data"])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert len(capsys.readouterr().out) > 200
+
+
+def test_unwritten_output_does_not_end_in_a_traceback():
+    """`minipose data | head` closes the pipe early."""
+    done = subprocess.run(
+        f"{sys.executable} -m minipose data | true", shell=True, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_importing_reaches_for_nothing():
+    """No connection, no CUDA, no data file: watched by Python's own audit hook."""
+    code = """
+import sys
+import torch
+seen = []
+def watch(event, arguments):
+    if event == "socket.connect":
+        seen.append("connects")
+    elif event == "open" and str(arguments[0]).endswith((".safetensors", ".mat", ".txt", ".jpg", ".pt")):
+        seen.append(f"opens {arguments[0]}")
+sys.addaudithook(watch)
+import minipose
+assert not torch.cuda.is_initialized()
+print(seen)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_shipped_networks_keep_their_word():
+    """Each has a card, and reaches on unseen puppets, or real people, about what the card says."""
+    import re
+
+    for name in minipose.pretrained.names():
+        card = minipose.pretrained.model_card(name)
+        for heading in ("Data", "Recipe", "Device", "Scores", "Limits", "Terms"):
+            assert f"## {heading}" in card, (name, heading)
+        network = minipose.load(name)
+        if network.skeleton is minipose.MPII:
+            dataset, normalizer, threshold = Puppets(100, 1_000_000, network.size), "head", 0.5
+        else:
+            dataset = minipose.data.LSPET(real_data("lspet"), "held-out").subset(range(100))
+            normalizer, threshold = "torso", 0.2
+        stated = float(re.search(rf"PCKh?@{threshold} \({normalizer}\) \| ([0-9.]+)", card)[1])
+        found = (
+            minipose.evaluate(network, dataset)
+            .pck(normalizer, threshold)
+            .of(list(network.skeleton.scored))
+            .mean
+        )
+        assert found == pytest.approx(stated, abs=0.06), name
