@@ -76,7 +76,9 @@ class _Leeds(PoseDataset):
             raise InputError(self.labels, "joints", "an array of this name")
         joints = content["joints"]
         if not np.issubdtype(joints.dtype, np.number) or joints.ndim != 3 or joints.shape[:2] != self._layout:
-            expected = f"an array {self._layout[0]} x {self._layout[1]} x N of numbers ({type(self).__name__})"
+            expected = (
+                f"an array {self._layout[0]} x {self._layout[1]} x N of numbers ({type(self).__name__})"
+            )
             raise InputError(self.labels, "joints", expected, f"shape {joints.shape}, {joints.dtype}")
         people = np.moveaxis(joints, -1, 0).astype(np.float64)  # (N, 14, 3) or (N, 3, 14)
         if self._layout == (3, 14):

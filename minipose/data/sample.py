@@ -95,7 +95,9 @@ def person_sizes(keypoints: np.ndarray, visibility: np.ndarray, skeleton: Skelet
         if first not in skeleton.joints or second not in skeleton.joints:
             return float("nan")
         a, b = skeleton.index(first), skeleton.index(second)
-        return float(np.hypot(*(keypoints[a] - keypoints[b]))) if labelled[a] and labelled[b] else float("nan")
+        return (
+            float(np.hypot(*(keypoints[a] - keypoints[b]))) if labelled[a] and labelled[b] else float("nan")
+        )
 
     box = float(np.ptp(keypoints[labelled], axis=0).max()) if labelled.any() else float("nan")
     return {"head": distance("neck", "head_top"), "torso": distance("right_shoulder", "left_hip"), "box": box}
