@@ -38,6 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"minipose: {error}", file=sys.stderr)
         return 2
+    except FloatingPointError as error:
+        print(f"minipose: {error}; the last checkpoint is kept", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("minipose: interrupted; train --resume continues from the last checkpoint", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         return 0  # the reader of our output, `head` say, has seen enough
     return 0
@@ -129,32 +135,14 @@ def evaluate(options: argparse.Namespace) -> None:
         network, dataset, flip=not options.no_flip, refine=options.refine, device=options.device,
         workers=options.workers, progress=True,
     )  # fmt: skip
-    names, scored = dataset.skeleton.joints, list(dataset.skeleton.scored)
-    scored = [j for j in scored if j not in found.missing]
-    limbs = [j for j in dataset.skeleton.limb_joints if j not in found.missing]
-    report: dict = {
+    report = {
         "weights": options.weights, "data": options.data, "people": len(dataset), "flip": not options.no_flip,
-        "results": [],
+        "results": [found.summary(dataset.normalizer, threshold) for threshold in (0.2, 0.5)],
     }  # fmt: skip
-    thresholds = ((dataset.normalizer, 0.2), (dataset.normalizer, 0.5))
-    for normalizer, threshold in thresholds:
-        result = found.pck(normalizer, threshold)
-        report["results"].append(
-            {
-                "metric": f"PCK@{threshold}",
-                "normalizer": normalizer,
-                "people": result.people,
-                "left_out": result.left_out,
-                "mean_over_joints": result.of(scored).mean,
-                "mean_over_labels": result.of(scored).weighted_mean,
-                "mean_over_limb_joints": result.of(limbs).mean,
-                "per_joint": {
-                    names[j]: None if j in found.missing else float(result.per_joint[j])
-                    for j in range(len(names))
-                },
-            }
-        )
-    print(json.dumps(report, indent=2).replace("NaN", "null") if options.json else _table(report))
+    if options.by_visibility:
+        split = found.by_visibility(dataset.normalizer, 0.5)
+        report["by_visibility"] = {name: result.weighted_mean for name, result in split.items()}
+    print(json.dumps(report, indent=2) if options.json else _table(report))
 
 
 def data(options: argparse.Namespace) -> None:
@@ -186,12 +174,14 @@ def _table(report: dict) -> str:
     lines.append(" " * 24 + "".join(f"{r['metric'] + ' (' + r['normalizer'] + ')':>18}" for r in results))
 
     def line(name, values):
-        cells = (f"{'-':>18}" if v is None or v != v else f"{v:>18.3f}" for v in values)
+        cells = (f"{'-':>18}" if v is None else f"{v:>18.3f}" for v in values)
         return f"{name:<24}" + "".join(cells)
 
     lines += [line(joint, [r["per_joint"][joint] for r in results]) for joint in results[0]["per_joint"]]
     for mean in ("mean_over_joints", "mean_over_labels", "mean_over_limb_joints"):
         lines.append(line(mean.replace("_", " "), [r[mean] for r in results]))
+    for name, value in report.get("by_visibility", {}).items():
+        lines.append(f"{name + ' joints at 0.5, over labels':<42}{value:>18.3f}")
     lines.append(
         f"{results[0]['left_out']} people left out: their {results[0]['normalizer']} is not labelled"
     )
@@ -274,6 +264,11 @@ def _parser() -> argparse.ArgumentParser:
     measuring.add_argument("--split", choices=SPLITS, default="all", help="which people of LSPET")
     measuring.add_argument("--count", type=count, help="only so many people")
     measuring.add_argument("--workers", type=int, default=0, help="processes that prepare crops")
+    measuring.add_argument(
+        "--by-visibility",
+        action="store_true",
+        help="visible and occluded joints apart, where labels tell them",
+    )
     measuring.add_argument("--json", action="store_true", help="print JSON instead of a table")
     decoding(measuring)
     running(measuring)

@@ -103,7 +103,8 @@ class Crop:
         from flickering through between the samples.
         """
         matrix = self.matrix(size).numpy()
-        reduction = int(float(self.side) / size)
+        # A crop may be much larger than the photo; more than one pixel for all of it is never needed.
+        reduction = int(min(float(self.side) / size, max(photo.shape[:2])))
         if reduction >= 2 and float(self.side) > 2 * size:
             photo, matrix = _reduced(photo, matrix, size, reduction)
         return cv2.warpAffine(photo, matrix[:2], (size, size), flags=cv2.INTER_LINEAR)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -71,10 +73,33 @@ class Evaluation:
             self.predicted, self.target, self.sizes[normalizer], visibility, threshold
         )
 
+    def summary(self, normalizer: str, threshold: float) -> dict[str, Any]:
+        """`pck` by joint and its means, each by its name, as plain numbers; None where nothing counts.
+
+        Joints that the skeleton's usual mean leaves out (`scored`) are in `per_joint` alone.
+        """
+        result = self.pck(normalizer, threshold)
+        scored = [j for j in self.skeleton.scored if j not in self.missing]
+        limbs = [j for j in self.skeleton.limb_joints if j not in self.missing]
+        return {
+            "metric": f"PCK@{threshold}",
+            "normalizer": normalizer,
+            "people": result.people,
+            "left_out": result.left_out,
+            "mean_over_joints": _number(result.of(scored).mean),
+            "mean_over_labels": _number(result.of(scored).weighted_mean),
+            "mean_over_limb_joints": _number(result.of(limbs).mean),
+            "per_joint": dict(zip(self.skeleton.joints, map(_number, result.per_joint), strict=True)),
+        }
+
     def _labelled(self, visibility: torch.Tensor) -> torch.Tensor:
         visibility = visibility.clone()
         visibility[:, self.missing] = 0
         return visibility
+
+
+def _number(value: float | torch.Tensor) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def evaluate(

@@ -33,7 +33,8 @@ def draw_pose(photo, keypoints, skeleton: Skeleton, scores=None, threshold: floa
     if scores is not None:
         keypoints[np.asarray(scores) < threshold] = np.nan
     # Line widths follow the person, so that a small figure in a large photo stays visible.
-    extent = np.nan_to_num(np.nanmax(np.ptp(keypoints[np.isfinite(keypoints).all(1)], axis=0), initial=0.0))
+    drawn = keypoints[np.isfinite(keypoints).all(axis=1)]
+    extent = np.ptp(drawn, axis=0).max() if len(drawn) else 0.0
     width = float(np.clip(5.0 * extent / max(photo.shape[:2]), 1.2, 4.0))
     for a, b in skeleton.limbs:
         sides = {side_colour(skeleton.joints[j]) for j in (a, b)} - {MIDDLE}

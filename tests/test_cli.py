@@ -57,6 +57,11 @@ def test_train_evaluate_and_resume(tmp_path, capsys):
     assert "expected a folder without an earlier run, or --resume" in again
     assert main(["evaluate", "--weights", f"{run}/weights.safetensors", "--count", "10", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
+    assert "by_visibility" not in report
+    assert (
+        main(["evaluate", "--weights", f"{run}/weights.safetensors", "--count", "10", "--by-visibility"]) == 0
+    )
+    assert "occluded joints at 0.5, over labels" in capsys.readouterr().out
     assert [r["metric"] for r in report["results"]] == ["PCK@0.2", "PCK@0.5"]
     assert {r["normalizer"] for r in report["results"]} == {"head"}
 
@@ -101,6 +106,7 @@ def test_json_is_json_where_nobody_is_measured(tmp_path, weights, capsys):
     )
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert report["results"][0]["mean_over_joints"] is None
+    assert report["results"][0]["per_joint"]["head_top"] is None
 
 
 def test_predict_writes_a_picture(tmp_path, weights, photo, capsys):
@@ -177,6 +183,8 @@ def test_wrong_folder(tmp_path, weights, capsys):
     call = ("evaluate", "--weights", weights, "--data", "lspet", "--root")
     assert "14 x 3 x N of numbers (LSPET)" in failure(capsys, *call, tmp_path / "lsp")
     assert "expected a folder" in failure(capsys, *call, tmp_path / "nowhere")
+    split = failure(capsys, *call, wrong_split(tmp_path), "--by-visibility")
+    assert "visibility: expected labels that tell occluded from visible joints" in split
     assert "the 9,000 people" in failure(capsys, *call, wrong_split(tmp_path), "--split", "held-out")
 
 

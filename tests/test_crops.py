@@ -107,6 +107,12 @@ def test_a_crop_beside_the_photo_is_black():
     assert Crop((5000.0, -500.0), 400.0).image(photo, 32).max() == 0
 
 
+def test_an_absurdly_large_crop_takes_no_more_memory_than_the_photo():
+    photo = np.full((50, 60, 3), 200, np.uint8)
+    image = Crop((30.0, 25.0), 1e9).image(photo, 32)
+    assert image.shape == (32, 32, 3)
+
+
 def test_evaluation_crops_by_hand():
     box = Crop.around_box((10, 20, 41, 81))  # pixels 10..50 and 20..100
     assert (box.center, box.side) == ((30.0, 60.0), 101.25)

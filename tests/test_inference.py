@@ -225,6 +225,14 @@ def test_devices():
             choose_device("cuda")
 
 
+def test_a_pose_without_a_sure_joint_is_an_empty_drawing():
+    photo = np.full((100, 100, 3), 255, np.uint8)
+    pose = minipose.Pose(np.zeros((16, 2)), np.zeros(16), MPII, [], Crop.whole(photo), photo)
+    axes = pose.plot(threshold=0.5)
+    axes.figure.canvas.draw()
+    assert np.asarray(axes.figure.canvas.buffer_rgba())[..., :3].min() == 255
+
+
 def test_pose_is_drawn_where_it_was_found():
     """Orange pixels appear around the right arm, blue around the left one."""
     photo = np.full((100, 100, 3), 255, np.uint8)
