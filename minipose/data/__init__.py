@@ -2,6 +2,6 @@
 
 from minipose.data.lsp import LSP, LSPET
 from minipose.data.puppets import Puppets
-from minipose.data.sample import PoseDataset, Sample
+from minipose.data.sample import InMemory, PoseDataset, Sample
 
-__all__ = ["LSP", "LSPET", "PoseDataset", "Puppets", "Sample"]
+__all__ = ["LSP", "LSPET", "InMemory", "PoseDataset", "Puppets", "Sample"]

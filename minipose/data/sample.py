@@ -71,20 +71,48 @@ class PoseDataset:
         return Subset(self, numbers)
 
 
-class Subset(PoseDataset):
-    """Some samples of a dataset, chosen by number."""
+class _Wrapped(PoseDataset):
+    """A dataset on top of another, measured as that one is."""
 
-    def __init__(self, whole: PoseDataset, numbers: Sequence[int]):
-        self.whole, self.numbers = whole, [int(n) for n in numbers]
+    def __init__(self, whole: PoseDataset):
+        self.whole = whole
         self.skeleton, self.has_occlusion = whole.skeleton, whole.has_occlusion
         self.normalizer, self.threshold = whole.normalizer, whole.threshold
         self.crop_rule = whole.crop_rule
+
+
+class Subset(_Wrapped):
+    """Some samples of a dataset, chosen by number."""
+
+    def __init__(self, whole: PoseDataset, numbers: Sequence[int]):
+        super().__init__(whole)
+        self.numbers = [int(n) for n in numbers]
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, number: int) -> Sample:
         return self.whole[self.numbers[number]]
+
+
+class InMemory(_Wrapped):
+    """A dataset that keeps each sample, with its picture, from the first use on.
+
+    For what is small and costly to make, such as puppets: their pictures are drawn once and not once
+    an epoch. Each worker process keeps its own.
+    """
+
+    def __init__(self, whole: PoseDataset):
+        super().__init__(whole)
+        self.kept: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __getitem__(self, number: int) -> Sample:
+        if number not in self.kept:
+            self.kept[number] = self.whole[number]
+        return self.kept[number]
 
 
 def person_sizes(keypoints: np.ndarray, visibility: np.ndarray, skeleton: Skeleton) -> dict[str, float]:
