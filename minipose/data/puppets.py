@@ -37,7 +37,7 @@ ARMS = {
     "behind": ((15, 35), (-60, -35), (150, 190), (45, 100)),
     "head": ((95, 135), (10, 45), (60, 100), (100, 140)),
 }
-ARM_ODDS = np.array([5, 2, 2, 2, 2.5, 2, 3.5, 3.5, 1]) / 23.5
+ARM_ODDS = np.array([6, 2, 2, 3, 3, 3, 2, 1, 1]) / 23
 
 # The same of `Pose.legs`, one leg and the other.
 _STAND = ((-5, 8), (2, 12), (0, 10), (0, 8))
@@ -119,7 +119,7 @@ def _arrange(rng):
         people.append(_centred(other, size, middle + (side * apart, rng.uniform(-0.08, 0.04))))
         front = bool(rng.random() < 0.75)
     things, colours = np.zeros((0, 4, 3)), np.zeros((0, 3))
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         things, colours = _thing(rng, people[0].joints[rng.choice(HIDEABLE)], height)
     ground = float((people[0].circles[..., 1] + people[0].circles[..., 2]).max())
     return Scene(tuple(people), front, things, colours, ground, pose.seated, int(rng.integers(2**62)))
