@@ -120,11 +120,9 @@ def train(options: argparse.Namespace) -> None:
     )  # fmt: skip
     found = minipose.evaluate(network, validation, device=options.device)
     result = found.pck(validation.normalizer, validation.threshold).of(list(validation.skeleton.scored))
-    kind = "PCKh" if validation.normalizer == "head" else "PCK"
-    print(
-        f"{kind}@{validation.threshold} {result.mean:.3f} on {len(validation)} unseen people, mean over joints, "
-        f"with the flip test ({history[-1]['pck']:.3f} without it)"
-    )
+    metric = f"{'PCKh' if validation.normalizer == 'head' else 'PCK'}@{validation.threshold}"
+    print(f"{metric} {result.mean:.3f} on {len(validation)} unseen people (mean over joints, flip test)")
+    print(f"{metric} {history[-1]['pck']:.3f} without the flip test")
     print(
         f"training took {sum(row['seconds'] for row in history):.0f} s on {next(network.parameters()).device}"
     )
