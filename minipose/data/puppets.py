@@ -117,9 +117,9 @@ def _arrange(rng):
         apart = 0.5 * (spread[0] + np.ptp(other.joints[:, 0]) * size) * rng.uniform(0.3, 0.85)
         apart = max(apart, 0.24 * height)  # nobody disappears behind somebody
         people.append(_centred(other, size, middle + (side * apart, rng.uniform(-0.08, 0.04))))
-        front = bool(rng.random() < 0.75)
+        front = bool(rng.random() < 0.5)
     things, colours = np.zeros((0, 4, 3)), np.zeros((0, 3))
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         things, colours = _thing(rng, people[0].joints[rng.choice(HIDEABLE)], height)
     ground = float((people[0].circles[..., 1] + people[0].circles[..., 2]).max())
     return Scene(tuple(people), front, things, colours, ground, pose.seated, int(rng.integers(2**62)))
