@@ -29,7 +29,7 @@ LSPET_WATCHED = 500
 RECIPES: dict[str, dict[str, Any]] = {
     # Fresh scenes need no augmentation: there are always more of them.
     "puppets": dict(
-        size=128, stacks=2, features=48, count=8000, epochs=5, batch=16, learning_rate=2.5e-3, augment="none"
+        size=96, stacks=2, features=48, count=7000, epochs=6, batch=16, learning_rate=2.5e-3, augment="none"
     ),
     "lspet": dict(
         size=128, stacks=2, features=64, count=None, epochs=45, batch=16, learning_rate=2e-3, augment="code"
