@@ -6,6 +6,7 @@ PyTorch archives of plain data, read with `weights_only=True`.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -48,6 +49,16 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results, or say in one line why that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(path, "folder", "a place where a folder can be made", error.strerror) from error
+    if not os.access(path, os.W_OK):
+        raise InputError(path, "folder", "permission to write in it", "none")
 
 
 def save_weights(network: PoseNetwork, path: str | Path, half: bool = False) -> None:
@@ -101,27 +112,38 @@ def load_weights(path: str | Path) -> PoseNetwork:
         size = int(header["size"])
     except (TypeError, ValueError) as error:
         raise InputError(path, "header", f"arguments and size of {header['network']}", str(error)) from error
+    skeleton = SKELETONS[header["skeleton"]]
+    if len(skeleton) != network.joints:
+        raise InputError(path, "header.skeleton", f"a skeleton of {network.joints} joints", skeleton.name)
+    if size <= 0 or size % network.multiple:
+        raise InputError(path, "header.size", f"a multiple of {network.multiple} px", size)
     _load_state(network, tensors, path)
-    network.skeleton, network.size = SKELETONS[header["skeleton"]], size
+    network.skeleton, network.size = skeleton, size
     network.crop_rule = header["crop"]
     return network.eval()
 
 
-def save_checkpoint(path: str | Path, network: PoseNetwork, **state: Any) -> None:
-    """Write all that is needed to go on: the network, and plain data or tensors in `state`."""
+def save_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, Any], **state: Any) -> None:
+    """Write all that is needed to go on: the network, the run's settings, and plain data in `state`."""
     content = {
         "format": FORMAT,
         "network": type(network).__name__,
         "arguments": network.arguments,
         "weights": network.state_dict(),
+        "settings": settings,
         **state,
     }
+    # Into memory first: what torch raises on a full disk is no OSError.
+    torch.save(content, buffer := io.BytesIO())
     with atomic(path) as partial:
-        torch.save(content, partial)
+        partial.write_bytes(buffer.getbuffer())
 
 
-def load_checkpoint(path: str | Path, network: PoseNetwork) -> dict[str, Any]:
-    """Read a checkpoint of this very network into it, and return the rest of the state."""
+def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, Any]) -> dict[str, Any]:
+    """Read a checkpoint of this very network and run into it, and return the rest of the state.
+
+    Raises `InputError` that names the first argument or setting in which the checkpoint differs.
+    """
     path = Path(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -133,13 +155,17 @@ def load_checkpoint(path: str | Path, network: PoseNetwork) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(path, "format", f"a minipose checkpoint of format {FORMAT}")
-    if content["network"] != type(network).__name__:
-        raise InputError(path, "network", type(network).__name__, content["network"])
-    for name, value in network.arguments.items():
-        if content["arguments"].get(name) != value:
-            raise InputError(
-                path, name, f"{value}, as in the network to continue", content["arguments"].get(name)
-            )
+    expected = {"network": type(network).__name__} | network.arguments | settings
+    try:
+        found = {"network": content["network"]} | content["arguments"] | content["settings"]
+        missing = {"optimizer", "history", "weights"} - content.keys()
+    except (KeyError, TypeError) as error:
+        raise InputError(path, "checkpoint", "all that minipose writes", f"trouble with {error}") from error
+    if missing:
+        raise InputError(path, min(missing), "all that minipose writes", "a checkpoint without it")
+    for name, value in expected.items():
+        if found.get(name) != value:
+            raise InputError(path, name, f"{value}, as in the run to continue", found.get(name))
     _load_state(network, content["weights"], path)
     return content
 

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 import torch
 
+from minipose.errors import InputError
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -41,8 +43,8 @@ class Crop:
     def around_box(cls, box, factor: float = 1.25) -> Crop:
         """Square around a person's box (x, y, width, height): `factor` x its longer side."""
         x, y, width, height = (float(v) for v in box)
-        if not (math.isfinite(x + y + width + height) and width > 0 and height > 0):
-            raise ValueError(f"a box needs finite x, y and a width and height > 0, found {tuple(box)}")
+        if not (_sane(x, y, width, height) and width > 0 and height > 0):
+            raise InputError("crop", "box", "x, y in a photo, and a width and height > 0", tuple(box))
         # The box covers the pixels x ... x + width - 1, whose centres are the integers.
         return cls((x + (width - 1) / 2, y + (height - 1) / 2), factor * max(width, height))
 
@@ -58,8 +60,8 @@ class Crop:
     def at_scale(cls, center, scale: float) -> Crop:
         """MPII's square: centre lowered by 15 x scale, side 250 x scale (`scale` x 200 px = height)."""
         x, y = (float(v) for v in center)
-        if not (math.isfinite(x + y + scale) and scale > 0):
-            raise ValueError(f"a centre needs finite x, y and a scale > 0, found {(x, y)}, {scale}")
+        if not (_sane(x, y, scale) and scale > 0):
+            raise InputError("crop", "center and scale", "x, y in a photo, and a scale > 0", (x, y, scale))
         return cls((x, y + 15.0 * scale), 250.0 * scale)
 
     @classmethod
@@ -108,6 +110,11 @@ class Crop:
         if reduction >= 2 and float(self.side) > 2 * size:
             photo, matrix = _reduced(photo, matrix, size, reduction)
         return cv2.warpAffine(photo, matrix[:2], (size, size), flags=cv2.INTER_LINEAR)
+
+
+def _sane(*values: float) -> bool:
+    """Numbers that can be pixels of a photo: beyond a million a file or a finger has slipped."""
+    return all(math.isfinite(v) and abs(v) < 1e6 for v in values)
 
 
 def transform(matrix: torch.Tensor, points) -> torch.Tensor:

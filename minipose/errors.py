@@ -25,4 +25,8 @@ class InputError(ValueError):
             message += f", found {found}"
         # A message from a library may hold line breaks; the promise is one line.
         super().__init__(" ".join(message.split()))
-        self.file, self.field, self.expected = file, field, expected
+        self.file, self.field, self.expected, self.found = file, field, expected, found
+
+    def __reduce__(self):
+        # Worker processes send their errors home.
+        return type(self), (str(self.file), self.field, self.expected, self.found)

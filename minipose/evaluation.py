@@ -11,10 +11,9 @@ from tqdm import tqdm
 
 from minipose import heatmaps as codec
 from minipose import metrics
-from minipose.crops import transform
 from minipose.data.sample import PoseDataset
 from minipose.errors import InputError
-from minipose.inference import choose_device, place, prepare, stage_heatmaps
+from minipose.inference import choose_device, evaluating, place, prepare, stage_heatmaps, to_photo
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
 from minipose.skeletons import Skeleton, convert
@@ -62,16 +61,17 @@ class Evaluation:
         return metrics.pck_curve(self.predicted, self.target, self.sizes[normalizer], thresholds, labelled)
 
     def by_visibility(self, normalizer: str = "head", threshold: float = 0.5) -> dict[str, metrics.PCK]:
-        """PCK of all, visible and occluded joints (section 5.2).
+        """PCK of all, visible and occluded joints (section 5.2), among those that are scored.
 
         Raises `InputError` on a data set that cannot tell occluded from visible.
         """
         if not self.has_occlusion:
             raise InputError("data set", "visibility", "labels that tell occluded from visible joints")
         visibility = self._labelled(self.visibility)
-        return metrics.by_visibility(
+        split = metrics.by_visibility(
             self.predicted, self.target, self.sizes[normalizer], visibility, threshold
         )
+        return {name: result.of(list(self.skeleton.scored)) for name, result in split.items()}
 
     def summary(self, normalizer: str, threshold: float) -> dict[str, Any]:
         """`pck` by joint and its means, each by its name, as plain numbers; None where nothing counts.
@@ -124,22 +124,21 @@ def evaluate(
     if len(dataset) == 0:
         raise InputError("data set", "samples", "at least one person")
     device = choose_device(device)
-    was_training = network.training
     place(network, device)
-    network.eval()
     stages: list[list[torch.Tensor]] = [[] for _ in network.strides]
-    scores, numbers = [], list(range(len(dataset)))
+    scores: list[torch.Tensor] = []
+    numbers = list(range(len(dataset)))
     loader = batches(dataset, numbers, size, batch, workers=workers)
-    total = -(-len(numbers) // batch)
-    for crops in tqdm(loader, total=total, desc="evaluate", leave=False, disable=not progress):
-        maps = stage_heatmaps(network, prepare(crops.images, device), skeleton, flip)
-        back = torch.linalg.inv(crops.matrices)
-        for k, stage in enumerate(maps):
-            points, score = codec.decode_heatmaps(stage, refine)
-            found = transform(back, codec.to_crop(points, network.strides[k]))
-            stages[k].append(convert(found, skeleton, dataset.skeleton, axis=-2, missing=float("nan")))
-        scores.append(convert(score.cpu(), skeleton, dataset.skeleton, axis=-1, missing=0.0))
-    network.train(was_training)
+    bar = tqdm(loader, total=-(-len(numbers) // batch), desc="evaluate", leave=False, disable=not progress)
+    with evaluating(network):
+        for crops in bar:
+            maps = stage_heatmaps(network, prepare(crops.images, device), skeleton, flip)
+            for k, stage in enumerate(maps):
+                points, score = codec.decode_heatmaps(stage, refine)
+                in_crop = codec.to_crop(points, network.strides[k])
+                found, score = to_photo(in_crop, score, crops.matrices, skeleton)
+                stages[k].append(convert(found, skeleton, dataset.skeleton, axis=-2, missing=float("nan")))
+            scores.append(convert(score, skeleton, dataset.skeleton, axis=-1, missing=0.0))
     samples = [dataset[n] for n in numbers]
     return Evaluation(
         [torch.cat(parts) for parts in stages],

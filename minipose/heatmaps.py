@@ -77,7 +77,7 @@ def decode_heatmaps(heatmaps, refine: str = "quarter") -> tuple[torch.Tensor, to
     heatmaps : (..., J, H, W), any real values.
     refine : "argmax", the cell itself; "quarter", a quarter of a cell toward the larger neighbour
         in x and in y (section 3.4); "parabola", the peak of the parabola through the logarithms
-        of three neighbours, exact for a Gaussian of any sigma, at the border too.
+        of three neighbours, exact for a Gaussian of sigma >= 0.5, at the border too.
 
     Returns
     -------
@@ -101,13 +101,15 @@ def decode_heatmaps(heatmaps, refine: str = "quarter") -> tuple[torch.Tensor, to
 
 def _neighbours(flat, cell, position, length, step):
     """Values left of, at and right of a cell along one axis, around `middle`, inside the map."""
-    middle = position.clamp(1, max(length - 2, 1))
+    middle = position.clamp(1, length - 2)
     at = cell + (middle - position) * step
-    around = torch.stack((at - step, at, at + step), dim=-1).clamp(0, flat.shape[-1] - 1)
+    around = torch.stack((at - step, at, at + step), dim=-1)
     return flat.gather(-1, around).to(torch.float32).unbind(-1), (middle - position).to(torch.float32)
 
 
 def _quarter(flat, cell, position, length, step):
+    if length < 3:
+        return torch.zeros_like(position, dtype=torch.float32)
     (left, _, right), moved = _neighbours(flat, cell, position, length, step)
     # At the border one neighbour is unknown; the parabola through the other three cells tells its side.
     inward = torch.sign(_parabola(flat, cell, position, length, step))

@@ -28,7 +28,10 @@ def read_photo(path: str | Path) -> np.ndarray:
     except OSError as error:
         raise InputError(path, "photo", "a readable file", error.strerror) from error
     _refuse_truncated(path, data)
-    photo = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    try:
+        photo = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    except cv2.error as error:  # more pixels than OpenCV is willing to decode
+        raise InputError(path, "photo", "a picture of reasonable size", error.err) from error
     if photo is None:
         raise InputError(path, "photo", "a picture (JPEG, PNG, ...)", f"{len(data)} bytes that are none")
     return photo
@@ -48,5 +51,5 @@ def _refuse_truncated(path: str | Path, data: bytes) -> None:
         Image.open(io.BytesIO(data)).load()
     except UnidentifiedImageError:
         return  # a format that only OpenCV knows
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(path, "photo", "a whole picture", f"a damaged one ({error})") from error

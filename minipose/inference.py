@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import numpy as np
 import torch
 
 from minipose import heatmaps as codec
-from minipose.crops import Crop
+from minipose.crops import Crop, transform
 from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.models.network import PoseNetwork
@@ -46,10 +48,9 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError("device", str(name), "auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError("device", str(name), "auto or cpu, since PyTorch finds no GPU here")
+        torch.ones(1, device=device).cpu()
+    except Exception as error:  # each backend fails in its own way
+        raise InputError("device", str(name), "auto, cpu, cuda or another that PyTorch finds here") from error
     return device
 
 
@@ -63,7 +64,31 @@ def prepare(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     return images.to(device).to(memory_format=torch.channels_last).float().div_(255)
 
 
-@torch.inference_mode()
+@contextmanager
+def evaluating(network: PoseNetwork) -> Iterator[None]:
+    """Evaluation mode inside, and whatever mode was before behind it."""
+    before = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(before)
+
+
+def to_photo(
+    points: torch.Tensor, scores: torch.Tensor, matrix: torch.Tensor, skeleton: Skeleton
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Joints found in crops, (..., J, 2) crop px with scores (..., J), carried back into their photos.
+
+    matrix : (..., 3, 3), photo px -> crop px. Where it mirrors, left and right change back.
+    """
+    points, scores = transform(torch.linalg.inv(matrix), points), scores.cpu()
+    mirrored = torch.linalg.det(matrix) < 0
+    points = torch.where(mirrored[..., None, None], skeleton.flip(points, axis=-2), points)
+    return points, torch.where(mirrored[..., None], skeleton.flip(scores), scores)
+
+
+@torch.no_grad()
 def stage_heatmaps(
     network: PoseNetwork, images: torch.Tensor, skeleton: Skeleton, flip: bool = True
 ) -> list[torch.Tensor]:
@@ -98,24 +123,19 @@ def predict(
     """
     if network.skeleton is None or network.size is None:
         raise ValueError("predict needs a network with a skeleton and a size: load or train one")
-    if isinstance(photo, (str, Path)):
-        photo = read_photo(photo)
+    photo = read_photo(photo) if isinstance(photo, (str, Path)) else np.asarray(photo)
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
         raise InputError("photo", "array", "(H, W, 3) uint8 RGB", f"{photo.shape} {photo.dtype}")
     crop = crop or Crop.whole(photo)
+    if not np.isfinite([*crop.center, crop.side, crop.angle]).all() or crop.side <= 0:
+        raise InputError("crop", "center, side, angle", "finite numbers and a side > 0", crop)
     device = next(network.parameters()).device
     image = torch.from_numpy(crop.image(photo, network.size)).permute(2, 0, 1)[None]
-    was_training = network.training
-    network.eval()
-    maps = stage_heatmaps(network, prepare(image, device), network.skeleton, flip)
-    network.train(was_training)
+    with evaluating(network):
+        maps = stage_heatmaps(network, prepare(image, device), network.skeleton, flip)
     points, scores = codec.decode_heatmaps(maps[-1], refine)
     in_crop = codec.to_crop(points, network.strides[-1])[0]
+    keypoints, scores = to_photo(in_crop, scores[0], crop.matrix(network.size), network.skeleton)
     return Pose(
-        crop.inverse(in_crop, network.size).numpy(),
-        scores[0].cpu().numpy(),
-        network.skeleton,
-        [stage[0].cpu() for stage in maps],
-        crop,
-        photo,
+        keypoints.numpy(), scores.numpy(), network.skeleton, [stage[0].cpu() for stage in maps], crop, photo
     )

@@ -49,7 +49,7 @@ def pck(predicted, target, normalizer, threshold: float = 0.5, mask=None) -> PCK
     Parameters
     ----------
     predicted, target : (N, J, 2), same px. A prediction that is NaN counts as wrong.
-    normalizer : (N,) px; a person whose normalizer is NaN or <= 0 is left out, and counted.
+    normalizer : (N,) px; a person whose normalizer is not a finite number > 0 is left out, and counted.
     threshold : fraction of the normalizer, >= 0; a distance equal to it counts as correct.
     mask : (N, J) bool, the labelled joints; None takes those whose target is finite.
 
@@ -107,7 +107,7 @@ def _distances(predicted, target, normalizer, mask):
         )
     if not target[mask].isfinite().all():
         raise ValueError("pck: a joint that the mask calls labelled has no finite target")
-    usable = normalizer > 0  # False for NaN too
+    usable = (normalizer > 0) & normalizer.isfinite()
     x, y = (predicted - target).unbind(-1)
     # Comparing with NaN is False: a missing prediction is a wrong one.
     return torch.hypot(x, y) / normalizer[:, None], mask & usable[:, None], usable

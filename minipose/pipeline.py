@@ -7,8 +7,8 @@ size of a batch change neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from minipose import augmentation
 from minipose.crops import transform
 from minipose.data.sample import PoseDataset
+from minipose.errors import InputError
 
 
 @dataclass
@@ -38,17 +39,19 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device; matrices stay on the CPU, in float64."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
-        def move(tensor: torch.Tensor) -> torch.Tensor:
-            return tensor.to(device, non_blocking=True)
+    def pin_memory(self) -> Batch:
+        """The same in memory that a GPU can fetch from by itself. PyTorch's loader calls this."""
+        return self._each(lambda tensor: tensor.pin_memory())
 
-        return Batch(
-            move(self.images),
-            move(self.keypoints),
-            move(self.visibility),
-            move(self.others),
-            self.matrices,
-            self.numbers,
+    def _each(self, move: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        return replace(
+            self,
+            images=move(self.images),
+            keypoints=move(self.keypoints),
+            visibility=move(self.visibility),
+            others=move(self.others),
         )
 
 
@@ -86,16 +89,30 @@ def collate(examples: list[tuple]) -> Batch:
 
 def order(count: int, seed: int, epoch: int) -> list[int]:
     """The order in which an epoch visits `count` samples."""
-    return np.random.default_rng((seed, epoch)).permutation(count).tolist()
+    # The last number keeps this stream apart from every sample's own (seed, epoch, number).
+    return np.random.default_rng((seed, epoch, 0, 1)).permutation(count).tolist()
 
 
 class _Examples(torch.utils.data.Dataset):
     def __init__(self, dataset: PoseDataset, size: int, augment: str, seed: int, epoch: int):
         self.dataset, self.size, self.augment, self.seed, self.epoch = dataset, size, augment, seed, epoch
 
-    def __getitem__(self, number: int) -> tuple:
+    def __getitem__(self, number: int) -> tuple | InputError:
         draw = augmentation.draw(self.augment, self.seed, self.epoch, number)
-        return example(self.dataset, number, self.size, draw)
+        try:
+            return example(self.dataset, number, self.size, draw)
+        except InputError as error:
+            return error  # raised by a worker it would come home as a traceback in a RuntimeError
+
+
+def _collate_or_error(examples: list) -> Batch | InputError:
+    errors = (each for each in examples if isinstance(each, InputError))
+    return next(errors, None) or collate(examples)
+
+
+def _one_thread(_worker: int) -> None:
+    # Every worker has a core of its own; OpenCV's threads would only get in each other's way.
+    cv2.setNumThreads(0)
 
 
 def batches(
@@ -115,10 +132,12 @@ def batches(
     loader = DataLoader(
         _Examples(dataset, size, augment, seed, epoch),
         batch_sampler=[numbers[i : i + batch] for i in range(0, len(numbers), batch)],
-        collate_fn=collate,
+        collate_fn=_collate_or_error,
         num_workers=workers,
-        # Every worker has a core of its own; OpenCV's threads would only get in each other's way.
-        worker_init_fn=lambda _: cv2.setNumThreads(0),
+        worker_init_fn=_one_thread,
         pin_memory=torch.cuda.is_available(),
     )
-    return iter(loader)
+    for crops in loader:
+        if isinstance(crops, InputError):
+            raise crops
+        yield crops

@@ -3,8 +3,6 @@ and returns them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -93,12 +91,6 @@ def draw_curve(thresholds, curves: dict[str, list[float]], normalizer: str, axes
     axes.grid(alpha=0.3)
     axes.legend()
     return axes
-
-
-def save(axes, path: str | Path) -> None:
-    """Write the figure of these axes; a picture keeps the photo's own pixels."""
-    axes.figure.savefig(path, dpi=axes.figure.dpi)
-    plt.close(axes.figure)
 
 
 def _picture(photo):

@@ -6,12 +6,13 @@ import csv
 import math
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from minipose.checkpoints import atomic, load_checkpoint, save_checkpoint, save_weights
+from minipose.checkpoints import atomic, load_checkpoint, make_folder, save_checkpoint, save_weights
 from minipose.data.sample import PoseDataset
 from minipose.errors import InputError
 from minipose.evaluation import evaluate
@@ -59,26 +60,45 @@ def train(
         has not improved for `patience` epochs; "cosine" lets it fall to zero over all epochs.
     augment : a recipe of `augmentation`. seed : of order and draws.
     folder : receives checkpoint.pt and history.csv each epoch, weights.safetensors at the end.
-    resume : continue from the checkpoint in `folder`; on a CPU bit for bit as if never stopped.
+    resume : continue from the checkpoint in `folder`; on a CPU bit for bit as if never stopped. All
+        settings must be those of the run to continue, only `epochs` may be more.
 
-    Raises `FloatingPointError`, with the samples' ids, when the loss is not a finite number.
+    On a GPU the network is compiled where Triton is installed, and computes in bfloat16 where the
+    GPU does; everywhere the loss is float32.
+
+    Raises `InputError` where network, data and settings do not fit, and `FloatingPointError`, with the
+    samples' ids, when the loss is not a finite number.
     """
+    if len(dataset.skeleton) != network.joints:
+        skeleton = dataset.skeleton.name
+        raise InputError(
+            "train", "network.joints", f"{len(dataset.skeleton)}, as in {skeleton}", network.joints
+        )
+    if len(dataset) == 0:
+        raise InputError("train", "dataset", "at least one person", "none")
     device = choose_device(device)
-    on_gpu = device.type == "cuda"
+    half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     folder = Path(folder) if folder is not None else None
     network.skeleton, network.size, network.crop_rule = dataset.skeleton, size, dataset.crop_rule
     # The device first: an optimizer keeps its state where the parameters are.
     place(network, device)
     stepper = build_optimizer(network, optimizer, learning_rate)
     rate = Rate(schedule, learning_rate, epochs, patience)
+    settings = {
+        "people": len(dataset), "size": size, "batch": batch, "learning_rate": learning_rate,
+        "optimizer": optimizer, "schedule": schedule, "patience": patience, "augment": augment, "seed": seed,
+        "trained tensors": sum(p.requires_grad for p in network.parameters()),
+    }  # fmt: skip
     history: list[dict[str, float]] = []
     if resume:
         if folder is None:
             raise ValueError("resume needs the folder of an earlier call")
-        state = load_checkpoint(folder / "checkpoint.pt", network)
+        state = load_checkpoint(folder / "checkpoint.pt", network, settings)
         stepper.load_state_dict(state["optimizer"])
         history = state["history"]
-    if on_gpu:
+    if folder is not None:
+        make_folder(folder)  # now, and not after the first epoch
+    if device.type == "cuda" and find_spec("triton"):
         network.compile()  # in place, so that parameters keep their names
 
     for epoch in range(len(history), epochs):
@@ -92,7 +112,7 @@ def train(
             crops = crops.to(device)
             for group in stepper.param_groups:
                 group["lr"] = rate.at(epoch + step / steps, history)
-            with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 stages = network(prepare(crops.images, device))
             loss = network.loss(stages, crops.keypoints, crops.visibility, crops.others)
             stepper.zero_grad()
@@ -113,11 +133,12 @@ def train(
         row |= accuracies(network, validation, size, batch, device, workers)
         row["seconds"] = time.perf_counter() - started
         history.append(row)
-        report(row, epochs, progress)
+        if progress:
+            tqdm.write(describe(row, epochs, validation))
         if folder is not None:
             save_history(history, folder / "history.csv")
             save_checkpoint(
-                folder / "checkpoint.pt", network, optimizer=stepper.state_dict(), history=history
+                folder / "checkpoint.pt", network, settings, optimizer=stepper.state_dict(), history=history
             )
     network.eval()
     if folder is not None:
@@ -182,13 +203,17 @@ def accuracies(network, validation, size, batch, device, workers) -> dict[str, f
     return {f"pck_stage_{k + 1}": mean for k, mean in enumerate(means)} | {"pck": means[-1]}
 
 
-def report(row: dict[str, float], epochs: int, progress: bool) -> None:
-    """Print an epoch's row for whoever watches."""
-    if not progress:
-        return
-    stages = [f"{value:.3f}" for name, value in row.items() if name.startswith("pck_stage")]
-    pck = f"  pck by stage {' '.join(stages)}" if stages else ""
-    tqdm.write(f"epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.5f}{pck}  {row['seconds']:.0f} s")
+def describe(row: dict[str, float], epochs: int, validation: PoseDataset | None) -> str:
+    """An epoch's row as a line for whoever watches."""
+    stages = " ".join(f"{value:.3f}" for name, value in row.items() if name.startswith("pck_stage"))
+    if validation is not None:
+        stages = f"  {metric_name(validation)} by stage, mean over joints: {stages}"
+    return f"epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.5f}{stages}  {row['seconds']:.0f} s"
+
+
+def metric_name(dataset: PoseDataset) -> str:
+    """The data set's usual measure: PCKh@0.5 where heads normalise, else PCK."""
+    return f"{'PCKh' if dataset.normalizer == 'head' else 'PCK'}@{dataset.threshold}"
 
 
 def save_history(history: list[dict[str, float]], path: str | Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import affine_grid, grid_sample
 
-from minipose import Crop
+from minipose import Crop, InputError
 
 
 def test_plain_crop_by_hand():
@@ -126,10 +126,10 @@ def test_evaluation_crops_by_hand():
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 10), (0, 0, 10, -1), (0, 0, float("nan"), 5)])
 def test_a_box_without_area(box):
-    with pytest.raises(ValueError, match="width and height > 0"):
+    with pytest.raises(InputError, match="box: expected .* width and height > 0"):
         Crop.around_box(box)
 
 
 def test_a_scale_of_zero():
-    with pytest.raises(ValueError, match="scale > 0"):
+    with pytest.raises(InputError, match="scale > 0"):
         Crop.at_scale((1, 2), 0.0)

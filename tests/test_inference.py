@@ -21,7 +21,7 @@ class ColourFinder(PoseNetwork):
     """
 
     def __init__(self, skeleton, size=64):
-        super().__init__(len(skeleton), [4], [0], {})
+        super().__init__(len(skeleton), [4], 4, [0], {})
         self.scale = torch.nn.Parameter(torch.ones(()))
         self.skeleton, self.size = skeleton, size
 
@@ -167,6 +167,29 @@ def test_visible_and_occluded_only_where_the_labels_tell(small_network):
         found.by_visibility()
 
 
+def test_summary_names_each_mean():
+    """Person 0 has no torso. Of the others, head-top is missed by person 1 and no limb joint by anyone."""
+    dataset = Spots([grid(0), grid(1), grid(2)])
+    found = minipose.evaluate(ColourFinder(LSP), dataset, flip=False, refine="parabola")
+    found.stages[-1][1, LSP.index("head_top")] += 50
+    summary = found.summary("torso", 0.2)
+    assert (summary["metric"], summary["people"], summary["left_out"]) == ("PCK@0.2", 2, 1)
+    assert summary["mean_over_joints"] == pytest.approx(13.5 / 14)
+    assert summary["mean_over_labels"] == pytest.approx(25 / 26)  # 28 joints, 2 of them not labelled
+    assert summary["mean_over_limb_joints"] == 1
+    assert summary["per_joint"]["head_top"] == 0.5
+
+
+def test_means_leave_out_what_mpii_does_not_score():
+    found = minipose.evaluate(ColourFinder(MPII), Puppets(5, 1, 64), flip=False)
+    found.stages[-1] = found.target.clone()
+    for name in ("pelvis", "thorax"):
+        found.stages[-1][:, MPII.index(name)] += 999
+    assert found.summary("head", 0.5)["mean_over_joints"] == 1
+    assert found.by_visibility("head", 0.5)["all"].weighted_mean == 1
+    assert found.summary("head", 0.5)["per_joint"]["pelvis"] == 0
+
+
 def test_curve_contains_pck():
     found = minipose.evaluate(ColourFinder(LSP), Spots([grid(0), grid(1)]), flip=False, refine="argmax")
     curve = found.curve("head", [0.0, 0.2, 0.5])
@@ -188,6 +211,49 @@ def test_predict_finds_the_spots_in_photo_px(tmp_path, from_file):
     np.testing.assert_allclose(pose.keypoints, spots.keypoints + (200, 100), atol=0.02)
     assert pose.scores.shape == (14,)
     assert [tuple(m.shape) for m in pose.heatmaps] == [(14, 16, 16)]
+
+
+def test_a_mirrored_crop_gives_the_same_pose():
+    """What finds joints by their place finds a mirrored person's left where the right was; both ways back."""
+
+    class Handed(ColourFinder):
+        """Names sides by place, as a trained network does: in a mirrored picture left and right trade."""
+
+        def forward(self, images):
+            plain = super().forward(images)
+            return plain if self.upright else [LSP.flip(stage, axis=-3) for stage in plain]
+
+    network, photo = Handed(LSP), Spots([grid(0)])[0].image
+    network.upright = True
+    straight = minipose.predict(network, photo, Crop((31.5, 31.5), 64.0), flip=False, refine="parabola")
+    network.upright = False
+    mirrored = minipose.predict(
+        network, photo, Crop((31.5, 31.5), 64.0, 0.0, True), flip=False, refine="parabola"
+    )
+    np.testing.assert_allclose(mirrored.keypoints, straight.keypoints, atol=0.05)
+
+    class Mirrored(Spots):
+        def __getitem__(self, number):
+            sample = super().__getitem__(number)
+            sample.crop = Crop((31.5, 31.5), 64.0, 0.0, True)
+            return sample
+
+    found = minipose.evaluate(network, Mirrored([grid(0), grid(1)]), flip=False, refine="parabola")
+    np.testing.assert_allclose(found.predicted, found.target, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        Crop((1.0, 2.0), 0.0),
+        Crop((1.0, 2.0), -5.0),
+        Crop((float("nan"), 2.0), 5.0),
+        Crop((1, 2), float("inf")),
+    ],
+)
+def test_crops_that_are_none(crop):
+    with pytest.raises(InputError, match="expected finite numbers and a side > 0"):
+        minipose.predict(ColourFinder(LSP), np.zeros((50, 60, 3), np.uint8), crop)
 
 
 def test_predict_leaves_the_network_as_it_was(small_network):
@@ -218,11 +284,9 @@ def test_empty_data_set():
 def test_devices():
     expected = "cuda" if torch.cuda.is_available() else "cpu"
     assert choose_device("auto").type == expected
-    with pytest.raises(InputError, match="expected auto, cpu or cuda"):
-        choose_device("quantum")
-    if expected == "cpu":
-        with pytest.raises(InputError, match="PyTorch finds no GPU here"):
-            choose_device("cuda")
+    for name in ("quantum", "meta", "cuda:99"):
+        with pytest.raises(InputError, match=f"device: {name}: expected auto, cpu, cuda"):
+            choose_device(name)
 
 
 def test_a_pose_without_a_sure_joint_is_an_empty_drawing():

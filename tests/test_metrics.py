@@ -35,7 +35,7 @@ def test_both_coordinates_count():
     assert pck([[[0, 100]]], [[[0, 0]]], [10], 0.5).mean == 0
 
 
-@pytest.mark.parametrize("normalizer", [NAN, 0.0, -1.0])
+@pytest.mark.parametrize("normalizer", [NAN, 0.0, -1.0, float("inf")])
 def test_people_without_normalizer_are_left_out_and_counted(normalizer):
     result = pck([[[0, 0]], [[50, 0]]], [[[0, 0]], [[0, 0]]], [normalizer, 10])
     assert (result.people, result.left_out) == (1, 1)

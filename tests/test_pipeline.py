@@ -1,5 +1,7 @@
 """Photos, draws and batches."""
 
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -44,6 +46,17 @@ def test_bytes_behind_a_whole_jpeg_do_not_matter(tmp_path):
     cv2.imwrite(str(path), np.full((8, 8, 3), 99, np.uint8))
     path.write_bytes(path.read_bytes() + b"a camera's own notes")
     assert read_photo(path).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("end", [b"", b"IEND\xaeB`\x82"])
+def test_a_picture_that_claims_to_be_enormous(tmp_path, end):
+    """60,000 x 60,000 pixels in a file of a few bytes, with and without an end."""
+    size = (60_000).to_bytes(4, "big")
+    header = b"IHDR" + size + size + b"\x08\x02\x00\x00\x00"
+    chunk = (13).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big")
+    (tmp_path / "big.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + end)
+    with pytest.raises(InputError, match="big.png: photo: expected a"):
+        read_photo(tmp_path / "big.png")
 
 
 def test_no_photo(tmp_path):

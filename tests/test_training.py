@@ -1,11 +1,13 @@
 """The loop: what it promises about draws, resuming, phases, files and bad numbers."""
 
 import csv
-import errno
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
+from conftest import write_leeds
 
 import minipose
 from minipose import InputError, StackedHourglass
@@ -13,6 +15,7 @@ from minipose.checkpoints import load_checkpoint, load_weights, save_checkpoint,
 from minipose.data import Puppets
 from minipose.training import Rate, build_optimizer, read_history
 
+EMPTY = dict(optimizer={}, history=[])
 SETTINGS = dict(size=64, batch=4, progress=False, learning_rate=1e-3, device="cpu")
 
 
@@ -77,8 +80,10 @@ def test_resume_continues_bit_for_bit(tmp_path, puppets, schedule, monkeypatch):
 
     interrupted = network()
     with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(minipose.training, "report", stop_in_epoch_3)
-        minipose.train(interrupted, puppets, puppets, epochs=5, folder=tmp_path, **settings)
+        patch.setattr(minipose.training, "describe", stop_in_epoch_3)
+        minipose.train(
+            interrupted, puppets, puppets, epochs=5, folder=tmp_path, **(settings | dict(progress=True))
+        )
     continued = network(seed=99)
     history = minipose.train(continued, puppets, puppets, epochs=5, folder=tmp_path, resume=True, **settings)
     assert same(continued, whole)
@@ -171,6 +176,7 @@ def test_a_loss_that_is_no_number_stops_with_the_samples(puppets):
 
 
 def trained(small_network):
+    """As training leaves it: the fixture knows 16 joints."""
     small_network.skeleton, small_network.size, small_network.crop_rule = minipose.MPII, 64, "a rule"
     return small_network.eval()
 
@@ -215,6 +221,9 @@ def rewritten(tmp_path, small_network, **header):
         (dict(skeleton="dog"), "header.skeleton: expected one of mpii, lsp, flic, coco, found dog"),
         (dict(arguments='{"legs": 4}'), "header: expected arguments and size of StackedHourglass"),
         (dict(arguments="{"), "header: expected arguments and size of StackedHourglass"),
+        (dict(size="100"), "header.size: expected a multiple of 16 px, found 100"),
+        (dict(size="-64"), "header.size: expected a multiple of 16 px, found -64"),
+        (dict(skeleton="lsp"), "header.skeleton: expected a skeleton of 16 joints, found lsp"),
         (dict(size="large"), "header: expected arguments and size of StackedHourglass"),
         (
             dict(arguments='{"joints": 16, "stacks": 2, "features": 24, "depth": 2}'),
@@ -259,24 +268,24 @@ def test_unknown_weights_name():
 
 
 def test_checkpoint_of_another_network(tmp_path):
-    save_checkpoint(tmp_path / "c.pt", network(stacks=1), history=[])
-    with pytest.raises(InputError, match="c.pt: stacks: expected 2, as in the network to continue, found 1"):
-        load_checkpoint(tmp_path / "c.pt", network(stacks=2))
+    save_checkpoint(tmp_path / "c.pt", network(stacks=1), {}, **EMPTY)
+    with pytest.raises(InputError, match="c.pt: stacks: expected 2, as in the run to continue, found 1"):
+        load_checkpoint(tmp_path / "c.pt", network(stacks=2), {})
 
 
 def test_damaged_checkpoints(tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(InputError, match="expected a checkpoint to resume from, found no such file"):
-        load_checkpoint(path, network())
-    save_checkpoint(path, network(), history=[])
+        load_checkpoint(path, network(), {})
+    save_checkpoint(path, network(), {}, **EMPTY)
     whole = path.read_bytes()
     for cut in (0, 10, len(whole) // 2, len(whole) - 5):
         path.write_bytes(whole[:cut])
         with pytest.raises(InputError, match="expected a whole checkpoint, found a damaged file"):
-            load_checkpoint(path, network())
+            load_checkpoint(path, network(), {})
     torch.save([1, 2], path)
     with pytest.raises(InputError, match="expected a minipose checkpoint of format 1"):
-        load_checkpoint(path, network())
+        load_checkpoint(path, network(), {})
 
 
 def test_a_checkpoint_runs_no_code(tmp_path):
@@ -290,27 +299,74 @@ def test_a_checkpoint_runs_no_code(tmp_path):
 
     (tmp_path / "c.pt").write_bytes(pickle.dumps(Malicious(), protocol=2))
     with pytest.raises(InputError, match="expected a whole checkpoint"):
-        load_checkpoint(tmp_path / "c.pt", network())
+        load_checkpoint(tmp_path / "c.pt", network(), {})
     assert not marker.exists()
 
 
-def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+FULL_DISK = """
+import resource, signal, sys
+import torch
+from minipose import InputError, StackedHourglass
+from minipose.checkpoints import save_checkpoint
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+network = StackedHourglass(joints=16, stacks=2, features=16, depth=2)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # the kernel refuses to write more
+try:
+    save_checkpoint(sys.argv[1], network, {}, optimizer={}, history=[])
+except InputError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
     path = tmp_path / "c.pt"
-    first = network()
-    save_checkpoint(path, first, history=[])
-
-    def full(content, file):
-        file.write_bytes(b"half a che")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(
-        InputError, match="c.pt: saving: expected a folder with room .* No space left on device"
-    ):
-        save_checkpoint(path, network(seed=5), history=[])
+    save_checkpoint(path, first := network(), {}, **EMPTY)
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, check=True)
+    assert "c.pt: saving: expected a folder with room" in done.stdout
+    assert "File too large" in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
-    load_checkpoint(path, restored := network(seed=7))
+    load_checkpoint(path, restored := network(seed=7), {})
     assert same(restored, first)
+
+
+@pytest.mark.parametrize("missing", ["optimizer", "settings", "network"])
+def test_checkpoints_with_something_missing(tmp_path, missing):
+    save_checkpoint(path := tmp_path / "c.pt", network(), {}, **EMPTY)
+    content = torch.load(path)
+    del content[missing]
+    torch.save(content, path)
+    with pytest.raises(InputError, match=f"c.pt: .*expected all that minipose writes.*|{missing}"):
+        load_checkpoint(path, network(), {})
+
+
+@pytest.mark.parametrize(
+    "change", [dict(optimizer="adam"), dict(batch=6), dict(seed=5), dict(augment="none")]
+)
+def test_resuming_with_other_settings(tmp_path, puppets, change):
+    minipose.train(network(), puppets, epochs=1, folder=tmp_path, **SETTINGS)
+    name = next(iter(change))
+    with pytest.raises(
+        InputError, match=rf"checkpoint.pt: {name}: expected {change[name]}, as in the run to continue"
+    ):
+        minipose.train(network(), puppets, epochs=2, folder=tmp_path, resume=True, **(SETTINGS | change))
+
+
+def test_data_that_do_not_fit(puppets):
+    with pytest.raises(InputError, match="network.joints: expected 16, as in mpii, found 14"):
+        minipose.train(network(joints=14), puppets, epochs=1, **SETTINGS)
+    with pytest.raises(InputError, match="at least one person"):
+        minipose.train(network(), puppets.subset([]), epochs=1, **SETTINGS)
+    with pytest.raises(ValueError, match=r"needs keypoints \(B, 16, 2\)"):
+        network().loss([torch.zeros(1, 16, 4, 4)] * 2, torch.zeros(1, 1, 2), torch.ones(1, 1))
+
+
+def test_an_error_in_a_worker_comes_home_as_itself(tmp_path):
+    write_leeds(tmp_path, 6)
+    (tmp_path / "images" / "im00004.jpg").unlink()
+    net = network(joints=14)
+    net.skeleton, net.size = minipose.LSP, 64
+    with pytest.raises(InputError, match="im00004.jpg: photo: expected a readable file"):
+        minipose.evaluate(net, minipose.data.LSPET(tmp_path), workers=1)
 
 
 def test_a_path_that_cannot_be_written(tmp_path, small_network):

@@ -8,17 +8,19 @@ from pathlib import Path
 from minipose.errors import InputError
 
 GUIDES = {
-    "puppets": """Drawn on the spot from a seed: nothing to download.""",
+    "puppets": """Drawn on the spot from a seed: nothing to download. Terms: MIT, like the code.""",
     "lspet": """Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011): 10,000 people,
 labelled by crowd workers.
 Get lspet_dataset.zip from http://sam.johnson.io/research/lspet.html and unpack it into one folder:
     lspet/joints.mat             'joints', 14 x 3 x N: x, y, 1 = labelled
-    lspet/images/im00001.jpg     five digits, one photo a person""",
+    lspet/images/im00001.jpg     five digits, one photo a person
+Terms: no licence text; the authors ask to be cited, and the photos come from Flickr.""",
     "lsp": """Leeds Sports Pose (Johnson & Everingham, BMVC 2010): 2,000 people, 1,000 to train on,
 then 1,000 to test.
 Get lsp_dataset.zip from http://sam.johnson.io/research/lsp.html and unpack it into one folder:
     lsp/joints.mat               'joints', 3 x 14 x N: x, y, 1 = occluded
-    lsp/images/im0001.jpg        four digits, one photo a person""",
+    lsp/images/im0001.jpg        four digits, one photo a person
+Terms: no licence text; the authors ask to be cited, and the photos come from Flickr.""",
 }
 
 

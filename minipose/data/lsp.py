@@ -8,6 +8,7 @@ from 1 is documented nowhere; they are taken as they are, a pixel being far belo
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ class _Leeds(PoseDataset):
             sizes=sizes,
             others=np.zeros((0, len(self.skeleton), 3)),
             id=path.stem,
-            read=lambda: read_photo(path),
+            read=partial(read_photo, path),
             path=str(path),
         )
 
@@ -146,7 +147,7 @@ class LSPET(_Leeds):
     def __init__(self, root: str | Path | None = None, split: str = "all"):
         super().__init__(root, "lspet")
         if split not in SPLITS:
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, found {split!r}")
+            raise InputError("LSPET", "split", f"one of {', '.join(SPLITS)}", repr(split))
         if split != "all":
             held_out = np.loadtxt(HELD_OUT, dtype=int)
             first = self.numbers[self.numbers <= 9000]

@@ -203,6 +203,8 @@ class Puppets(PoseDataset):
         known = {known.name: known for known in (MPII, LSP, COCO)}
         if skeleton not in known:
             raise InputError("Puppets", "skeleton", f"one of {', '.join(known)}", repr(skeleton))
+        if count < 0 or seed < 0:
+            raise InputError("Puppets", "count and seed", "whole numbers >= 0", f"{count} and {seed}")
         self.skeleton = known[skeleton]
         self.count, self.seed, self.side = count, seed, round(1.5 * size)
         self._chosen = [JOINTS.index(name) for name in self.skeleton.joints]

@@ -63,9 +63,8 @@ class StackedHourglass(PoseNetwork):
             "joints": joints, "stacks": stacks, "residuals": residuals, "features": features, "depth": depth,
             "supervision": supervision, "sigma": sigma, "unlabelled": unlabelled,
         }  # fmt: skip
-        super().__init__(joints, strides, supervised, arguments)
+        super().__init__(joints, strides, 4 * 2**depth, supervised, arguments)
         self.sigma, self.unlabelled = sigma, unlabelled
-        self.multiple = 4 * 2**depth
 
         self.stem = nn.Sequential(
             nn.Conv2d(3, features // 4, 7, stride=2, padding=3),  # 256 -> 128 px
@@ -95,6 +94,11 @@ class StackedHourglass(PoseNetwork):
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Mean-squared error of every supervised stage against the same joints, summed over stages."""
+        if keypoints.shape[1:] != (self.joints, 2) or visibility.shape != keypoints.shape[:2]:
+            raise ValueError(
+                f"a loss over {self.joints} joints needs keypoints (B, {self.joints}, 2) and visibility "
+                f"(B, {self.joints}), found {tuple(keypoints.shape)} and {tuple(visibility.shape)}"
+            )
         total = torch.zeros((), device=stages[0].device)
         for k in self.supervised:
             predicted = stages[k].float()  # (B, J, h, w)

@@ -21,16 +21,20 @@ class PoseNetwork(nn.Module):
     ----------
     joints : number J of joints.
     strides : crop px for one cell of each stage's maps, first to last.
+    multiple : images' heights and widths are multiples of this.
     supervised : the stages (numbers from 0) that carry a loss; may be changed between phases.
     arguments : what the constructor was called with, so that a weights file can rebuild it.
     skeleton, size, crop_rule : names of the joints, input px and how crops were cut, noted by
         training and by `minipose.load`; None before.
     """
 
-    def __init__(self, joints: int, strides: list[int], supervised: list[int], arguments: dict[str, Any]):
+    def __init__(
+        self, joints: int, strides: list[int], multiple: int, supervised: list[int], arguments: dict[str, Any]
+    ):
         super().__init__()
         self.joints = joints
         self.strides = strides
+        self.multiple = multiple
         self.supervised = supervised
         self.arguments = arguments
         self.skeleton: Skeleton | None = None
