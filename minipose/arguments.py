@@ -95,8 +95,8 @@ def _train(added: argparse.ArgumentParser) -> None:
         "--schedule",
         choices=training.SCHEDULES,
         default="cosine",
-        help="of the learning rate: a cosine to zero (default, best for short runs), the paper's one drop by 5 "
-        "on a plateau, or constant",
+        help="of the learning rate: a cosine to zero (default, best for short runs), the paper's one drop "
+        "by 5 on a plateau, or constant",
     )
     augment = (
         f"random crops and colours: as the paper says, or as its authors' code does ({_usual('augment')})"

@@ -77,6 +77,7 @@ def test_resume_continues_bit_for_bit(tmp_path, puppets, schedule, monkeypatch):
     def stop_in_epoch_3(row, *_):
         if row["epoch"] == 3:
             raise Interruption
+        return ""
 
     interrupted = network()
     with monkeypatch.context() as patch, pytest.raises(Interruption):
