@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from minipose.crops import Crop
 from minipose.data.sample import OCCLUDED, Sample
 from minipose.skeletons import Skeleton
 
@@ -54,6 +55,13 @@ def draw_sample(sample: Sample, skeleton: Skeleton, axes=None):
     axes.scatter(*hidden.T, s=70, facecolors="none", edgecolors="white", linewidths=1.5, zorder=4)
     corners = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5]])
     axes.plot(*sample.crop.inverse(corners, 1).numpy().T, color="white", linestyle="--", linewidth=1)
+    return axes
+
+
+def look_at(crop: Crop, axes, room: float = 1.05):
+    """Zoom axes that show a photo to `room` times the square of a crop."""
+    (x, y), half = crop.center, room * crop.side / 2
+    axes.set(xlim=(x - half, x + half), ylim=(y + half, y - half))
     return axes
 
 

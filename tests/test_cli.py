@@ -274,7 +274,7 @@ def test_a_shipped_network_keeps_its_cards_word(name, parameters):
     else:
         dataset = minipose.data.LSPET(real_data("lspet"), "held-out").subset(range(100))
     metric = minipose.training.metric_name(dataset)
-    stated = float(re.search(rf"{metric} \| ([0-9.]+)", card)[1])
+    stated = float(re.search(rf"\| {metric} \| ([0-9.]+)", card)[1])
     summary = minipose.evaluate(network, dataset).summary(dataset.normalizer, dataset.threshold)
     assert summary["mean_over_joints"] == pytest.approx(stated, abs=0.06)
 
