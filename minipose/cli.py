@@ -175,8 +175,11 @@ def _table(report: dict) -> str:
         return f"{name:<24}" + "".join(cells)
 
     lines += [line(joint, [r["per_joint"][joint] for r in results]) for joint in results[0]["per_joint"]]
-    for mean in ("mean_over_joints", "mean_over_labels", "mean_over_limb_joints"):
+    for mean in ("mean_over_labels", "mean_over_limb_joints", "mean_over_joints"):
         lines.append(line(mean.replace("_", " "), [r[mean] for r in results]))
+    for k in range(len(results[0]["mean_over_joints_by_stage"])):
+        values = [r["mean_over_joints_by_stage"][k] for r in results]
+        lines.append(line(f"  the same, stage {k + 1}", values))
     if split := report.get("by_visibility"):
         for name, value in split["mean_over_labels"].items():
             lines.append(f"{name + ' joints, ' + split['metric'] + ', mean over labels':<42}{value:>18.3f}")

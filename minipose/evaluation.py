@@ -79,6 +79,7 @@ class Evaluation:
         Joints that the skeleton's usual mean leaves out (`scored`) are in `per_joint` alone.
         """
         result = self.pck(normalizer, threshold)
+        stages = range(len(self.stages))
         scored = [j for j in self.skeleton.scored if j not in self.missing]
         limbs = [j for j in self.skeleton.limb_joints if j not in self.missing]
         return {
@@ -89,6 +90,9 @@ class Evaluation:
             "mean_over_joints": _number(result.of(scored).mean),
             "mean_over_labels": _number(result.of(scored).weighted_mean),
             "mean_over_limb_joints": _number(result.of(limbs).mean),
+            "mean_over_joints_by_stage": [
+                _number(self.pck(normalizer, threshold, k).of(scored).mean) for k in stages
+            ],
             "per_joint": dict(zip(self.skeleton.joints, map(_number, result.per_joint), strict=True)),
         }
 

@@ -178,6 +178,7 @@ def test_summary_names_each_mean():
     assert summary["mean_over_labels"] == pytest.approx(25 / 26)  # 28 joints, 2 of them not labelled
     assert summary["mean_over_limb_joints"] == 1
     assert summary["per_joint"]["head_top"] == 0.5
+    assert summary["mean_over_joints_by_stage"] == [pytest.approx(13.5 / 14)]
 
 
 def test_means_leave_out_what_mpii_does_not_score():
