@@ -18,6 +18,7 @@ import torch
 
 import minipose
 from benchmarks import baselines
+from minipose.arguments import RECIPES, UNSEEN_SEED
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.heatmaps import to_map
@@ -182,9 +183,10 @@ def training() -> None:
         start = time.perf_counter()
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds = time.perf_counter() - start
-    untrained = minipose.StackedHourglass(stacks=2, features=48, depth=2)
-    found = minipose.evaluate(untrained, Puppets(500, 1_000_000, 64), 64, flip=False)
-    chance = found.pck("head", 0.5).of(list(minipose.MPII.scored)).mean
+    recipe = RECIPES["puppets"]
+    untrained = minipose.StackedHourglass(stacks=recipe["stacks"], features=recipe["features"], depth=2)
+    found = minipose.evaluate(untrained, Puppets(500, UNSEEN_SEED, recipe["size"]), recipe["size"])
+    chance = found.summary("head", 0.5)["mean_over_joints"]
     figure = next(line for line in done.stdout.splitlines() if line.startswith("PCKh"))
     row(
         "puppets from nothing",

@@ -20,7 +20,7 @@ UNSEEN_SEED = 1_000_000
 RECIPES: dict[str, dict[str, Any]] = {
     # Scenes need no augmentation where one can always draw more of them.
     "puppets": dict(
-        size=96, stacks=2, features=48, count=7000, epochs=6, batch=16, learning_rate=2.5e-3, augment="none"
+        size=96, stacks=2, features=48, count=7000, epochs=7, batch=16, learning_rate=2.5e-3, augment="none"
     ),
     "lspet": dict(
         size=128, stacks=2, features=64, count=None, epochs=45, batch=16, learning_rate=2e-3, augment="code"
