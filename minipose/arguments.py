@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+import minipose
 from minipose import augmentation, pretrained, training
 from minipose.data.files import GUIDES
-from minipose.data.lsp import SPLITS
+from minipose.data.lsp import SPLITS as LSPET_SPLITS
+from minipose.data.mpii import SPLITS as MPII_SPLITS
 from minipose.heatmaps import REFINEMENTS
 from minipose.models.hourglass import SUPERVISIONS
 
@@ -28,9 +30,17 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """One line for a wrong call; the usage is what --help is for."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.ArgumentParser:
     """The parser of `minipose COMMAND ...`; its result's `run` is the function of that command."""
-    top = argparse.ArgumentParser(prog="minipose", description="Stacked hourglass networks for human pose.")
+    top = _Parser(prog="minipose", description="Stacked hourglass networks for human pose.")
+    top.add_argument("--version", action="version", version=f"minipose {minipose.__version__}")
     places = top.add_subparsers(required=True, metavar="COMMAND")
     describe = {"predict": _predict, "train": _train, "evaluate": _evaluate, "data": _data}
     for name, run in commands.items():
@@ -68,7 +78,7 @@ def _train(added: argparse.ArgumentParser) -> None:
     for name, what in (
         ("count", "use so many people; puppets take about 60 KB of memory each"),
         ("epochs", "passes over the data"),
-        ("batch", "crops in one step"),
+        ("batch", "crops in one step, over all processes"),
         ("size", "side of the crops in px"),
         ("stacks", "hourglasses, one behind the other"),
         ("features", "width of the hourglasses; the paper's is 256"),
@@ -103,18 +113,26 @@ def _train(added: argparse.ArgumentParser) -> None:
     )
     added.add_argument("--augment", choices=augmentation.RECIPES, help=augment)
     added.add_argument("--seed", type=_seed, default=0, help="of weights, order, draws and puppets (0)")
+    accumulate = "micro-batches in which each process takes its part of a step (1)"
+    added.add_argument("--accumulate", type=_count, default=1, help=accumulate)
     _workers(added)
     _device(added)
 
 
 def _evaluate(added: argparse.ArgumentParser) -> None:
     _weights(added, required=True)
-    data = ("puppets", "lspet", "lsp")
+    data = ("puppets", "lspet", "lsp", "mpii", "coco")
     added.add_argument(
         "--data", choices=data, default="puppets", help="what to measure on (default: puppets)"
     )
     added.add_argument("--root", help="LSPET's or LSP's folder (default: inside MINIPOSE_DATA)")
-    added.add_argument("--split", choices=SPLITS, default="all", help="which people of LSPET (default: all)")
+    added.add_argument("--annotations", help="MPII's .mat or JSON list, or a JSON file in COCO's format")
+    added.add_argument("--images", help="the folder of MPII's or COCO's photos")
+    splits = list(dict.fromkeys((*LSPET_SPLITS, *MPII_SPLITS)))
+    added.add_argument(
+        "--split", choices=splits, default="all", help="people of LSPET or MPII (default: all)"
+    )
+    added.add_argument("--results", help="COCO: write the predictions to this file, in COCO's format")
     added.add_argument("--count", type=_count, help="only so many people")
     added.add_argument("--by-visibility", action="store_true", help="add visible and occluded joints apart")
     added.add_argument("--json", action="store_true", help="print JSON instead of a table")

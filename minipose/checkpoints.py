@@ -165,7 +165,8 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
         raise InputError(path, min(missing), "all that minipose writes", "a checkpoint without it")
     for name, value in expected.items():
         if found.get(name) != value:
-            raise InputError(path, name, f"{value}, as in the run to continue", found.get(name))
+            started = f"{found.get(name)}, with which this run was started"
+            raise InputError(path, name, started, f"{value} in this call")
     _load_state(network, content["weights"], path)
     return content
 

@@ -7,20 +7,22 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import minipose
-from minipose import training
+from minipose import distributed, training
 from minipose.arguments import RECIPES, UNSEEN_SEED, parser
 from minipose.checkpoints import atomic
 from minipose.crops import Crop
-from minipose.data import LSP, LSPET, InMemory, PoseDataset, Puppets
+from minipose.data import COCO, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets
 from minipose.data.files import GUIDES
 from minipose.data.lsp import check_folder
 from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.inference import choose_device
+from minipose.oks import average_precision, coco_results
 
 Command = Callable[[argparse.Namespace], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"minipose: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("minipose: interrupted", file=sys.stderr)
+        print("minipose: interrupted; `train` goes on with the same command and --resume", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0  # the reader of our output, `head` say, has seen enough
@@ -63,6 +65,8 @@ def predict(options: argparse.Namespace) -> None:
         figure.savefig(file, format=out.suffix.lstrip(".").lower(), dpi=figure.dpi)
     for name, (x, y), score in zip(pose.skeleton.joints, pose.keypoints, pose.scores, strict=True):
         print(f"{name:<15} x {x:7.1f}  y {y:7.1f}  score {score:5.2f}")
+    if pose.crop == Crop.whole(photo):
+        print("looked at the whole photo; --box X Y W H says where the person is", file=sys.stderr)
     print(f"wrote {out}")
 
 
@@ -97,14 +101,18 @@ def train(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise InputError("command line", "network", "arguments that fit together", str(error)) from error
     folder = Path(options.out or f"runs/{options.data}")
+    # After a restart by torchrun the same command continues from what there is.
+    options.resume |= distributed.restarted() and (folder / "checkpoint.pt").exists()
     if (folder / "history.csv").exists() and not options.resume:
         raise InputError(folder, "--out", "a folder without an earlier run, or --resume to continue that one")
     history = minipose.train(
         network, dataset, validation, epochs=options.epochs, size=options.size, batch=options.batch,
         folder=folder, learning_rate=options.learning_rate, optimizer=options.optimizer,
         schedule=options.schedule, augment=options.augment, seed=options.seed, device=options.device,
-        workers=options.workers, resume=options.resume,
+        workers=options.workers, resume=options.resume, accumulate=options.accumulate,
     )  # fmt: skip
+    if not distributed.is_main():
+        return distributed.finish()
     found = minipose.evaluate(network, validation, device=options.device, workers=options.workers)
     result = found.pck(validation.normalizer, validation.threshold).of(list(validation.skeleton.scored))
     metric, seconds = training.metric_name(validation), sum(row["seconds"] for row in history)
@@ -112,48 +120,73 @@ def train(options: argparse.Namespace) -> None:
     print(f"{metric} {history[-1]['pck']:.3f} without the flip test")
     print(f"training took {seconds:.0f} s on {next(network.parameters()).device}")
     print(f"wrote {folder}/weights.safetensors, history.csv and checkpoint.pt")
+    distributed.finish()
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a network on a data set: PCK by joint, and both means."""
     network = minipose.load(options.weights)
-    dataset: PoseDataset
-    if options.data == "puppets":
-        dataset = InMemory(Puppets(options.count or 500, UNSEEN_SEED, network.size or 128))
-    elif options.data == "lspet":
-        dataset = LSPET(options.root, options.split)
-    else:
-        dataset = LSP(options.root)
-    if options.count:
-        dataset = dataset.subset(range(min(options.count, len(dataset))))
+    dataset = _measured(options, network.size or 128)
     if options.by_visibility and not dataset.has_occlusion:
         raise InputError(options.data, "--by-visibility", "labels that tell occluded from visible joints")
     found = minipose.evaluate(
         network, dataset, flip=not options.no_flip, refine=options.refine, device=options.device,
         workers=options.workers, progress=True,
     )  # fmt: skip
-    report = {
+    report: dict[str, Any] = {
         "weights": options.weights, "data": options.data, "people": len(dataset), "flip": not options.no_flip,
         "results": [found.summary(dataset.normalizer, threshold) for threshold in (0.2, 0.5)],
     }  # fmt: skip
     if options.by_visibility:
         split = found.by_visibility(dataset.normalizer, 0.5)
         means = {name: result.weighted_mean for name, result in split.items()}
+        metric = report["results"][1]["metric"]
         report["by_visibility"] = {
-            "metric": "PCK@0.5", "normalizer": dataset.normalizer, "mean_over_labels": means
+            "metric": metric, "normalizer": dataset.normalizer, "mean_over_labels": means
         }  # fmt: skip
+    if isinstance(dataset, COCO):
+        results = coco_results(dataset, found.predicted, found.scores)
+        report["official"] = average_precision(dataset, results)
+        if options.results:
+            with atomic(options.results) as partial:
+                partial.write_text(json.dumps(results))
+    if options.data == "lspet" and options.split != "held-out":
+        print(
+            "note: the shipped network was trained on people of LSPET; --split held-out are not",
+            file=sys.stderr,
+        )
     print(json.dumps(report, indent=2) if options.json else _table(report))
 
 
 def data(options: argparse.Namespace) -> None:
     """Say where data sets come from and how their folders look; check a folder."""
     if options.name is None:
+        if options.root is not None:
+            raise InputError("command line", "NAME", "the data set that the folder should hold")
         print("\n\n".join(f"{name}\n{guide}" for name, guide in GUIDES.items()))
         print("\nminipose data NAME --root DIR checks a folder of yours.")
-    elif options.name == "puppets" or options.root is None:
-        print(GUIDES[options.name])
-    else:
+    elif options.name in ("lsp", "lspet") and options.root is not None:
         print(check_folder({"lsp": LSP, "lspet": LSPET}[options.name](options.root)))
+    elif options.root is not None:
+        raise InputError("command line", "--root", "lsp or lspet, whose folders can be checked", options.name)
+    else:
+        print(GUIDES[options.name])
+
+
+def _measured(options: argparse.Namespace, size: int) -> PoseDataset:
+    """The people to measure on."""
+    if options.data == "puppets":
+        return InMemory(Puppets(options.count or 500, UNSEEN_SEED, size))
+    dataset: PoseDataset
+    if options.data in ("mpii", "coco"):
+        if not (options.annotations and options.images):
+            raise InputError(options.data, "--annotations and --images", "both, a file and a folder")
+        if options.data == "coco":
+            return COCO(options.annotations, options.images, count=options.count)
+        dataset = MPII(options.annotations, options.images, options.split)
+    else:
+        dataset = LSPET(options.root, options.split) if options.data == "lspet" else LSP(options.root)
+    return dataset.subset(range(len(dataset))[: options.count]) if options.count else dataset
 
 
 def _chosen_crop(options: argparse.Namespace) -> Crop | None:
@@ -167,7 +200,8 @@ def _chosen_crop(options: argparse.Namespace) -> Crop | None:
 def _table(report: dict) -> str:
     """The report for eyes: a line a joint, a column a threshold, then the means by name."""
     results = report["results"]
-    lines = [f"{report['weights']} on {report['data']}, {report['people']} people, flip {report['flip']}"]
+    flip = "with" if report["flip"] else "without"
+    lines = [f"{report['weights']} on {report['data']}, {report['people']} people, {flip} flip test"]
     lines.append(" " * 24 + "".join(f"{r['metric'] + ' (' + r['normalizer'] + ')':>18}" for r in results))
 
     def line(name, values):
@@ -183,6 +217,7 @@ def _table(report: dict) -> str:
     if split := report.get("by_visibility"):
         for name, value in split["mean_over_labels"].items():
             lines.append(f"{name + ' joints, ' + split['metric'] + ', mean over labels':<42}{value:>18.3f}")
+    lines += [f"official {name:<15}{value:>18.3f}" for name, value in report.get("official", {}).items()]
     lines.append(
         f"{results[0]['left_out']} people left out: their {results[0]['normalizer']} is not labelled"
     )

@@ -13,30 +13,39 @@ from minipose import heatmaps as codec
 from minipose import metrics
 from minipose.data.sample import PoseDataset
 from minipose.errors import InputError
-from minipose.inference import choose_device, evaluating, place, prepare, stage_heatmaps, to_photo
+from minipose.inference import choose_device, evaluating, place, prepare, stage_heatmaps, to_photo, unmirror
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
+from minipose.presence import PrecisionRecall, precision_recall
 from minipose.skeletons import Skeleton, convert
 
 
-@dataclass
+@dataclass(repr=False)
 class Evaluation:
     """What a network found on N people, beside what they were labelled with.
 
     stages : each stage's predictions (N, J, 2) photo px; the last is `predicted`. A joint that the
-    network's skeleton lacks is NaN. scores : (N, J). target : (N, J, 2) photo px, visibility :
+    network's skeleton lacks is NaN. scores, means : (N, J), maximum and mean of each last heatmap,
+    0 for joints that the network lacks. target : (N, J, 2) photo px, visibility :
     (N, J). sizes : {"head", "torso", "box"}, (N,) px each. missing : numbers of joints that the
     network does not predict. J and the order of joints are the data set's.
     """
 
     stages: list[torch.Tensor]
     scores: torch.Tensor
+    means: torch.Tensor
     target: torch.Tensor
     visibility: torch.Tensor
     sizes: dict[str, torch.Tensor]
     skeleton: Skeleton
     has_occlusion: bool
     missing: list[int]
+
+    def __repr__(self) -> str:
+        people, joints = self.scores.shape
+        return (
+            f"Evaluation({people} people, {joints} joints of {self.skeleton.name}, {len(self.stages)} stages)"
+        )
 
     @property
     def predicted(self) -> torch.Tensor:
@@ -73,22 +82,39 @@ class Evaluation:
         )
         return {name: result.of(list(self.skeleton.scored)) for name, result in split.items()}
 
+    def presence(self, joint: str, by: str = "max") -> PrecisionRecall:
+        """Precision and recall of "this joint has a label" (section 5.2), left and right together.
+
+        joint : "knee", "ankle" ..., or a whole name. by : the heatmap's "max" or its "mean".
+        """
+        names = self.skeleton.joints
+        chosen = [j for j, name in enumerate(names) if joint in (name, name.split("_", 1)[-1])]
+        if not chosen or by not in ("max", "mean"):
+            raise ValueError(
+                f"presence needs a joint of {names} and 'max' or 'mean', found {joint!r}, {by!r}"
+            )
+        activation = {"max": self.scores, "mean": self.means}[by]
+        return precision_recall(activation[:, chosen], self.visibility[:, chosen] > 0)
+
     def summary(self, normalizer: str, threshold: float) -> dict[str, Any]:
         """`pck` by joint and its means, each by its name, as plain numbers; None where nothing counts.
 
-        Joints that the skeleton's usual mean leaves out (`scored`) are in `per_joint` alone.
+        Three means of the same predictions circulate for MPII: `mean_over_joints` and
+        `mean_over_labels` leave out pelvis and thorax (`scored`), `mean_over_all_labels` does not.
         """
         result = self.pck(normalizer, threshold)
         stages = range(len(self.stages))
         scored = [j for j in self.skeleton.scored if j not in self.missing]
+        everything = [j for j in range(len(self.skeleton)) if j not in self.missing]
         limbs = [j for j in self.skeleton.limb_joints if j not in self.missing]
         return {
-            "metric": f"PCK@{threshold}",
+            "metric": f"{'PCKh' if normalizer == 'head' else 'PCK'}@{threshold}",
             "normalizer": normalizer,
             "people": result.people,
             "left_out": result.left_out,
             "mean_over_joints": _number(result.of(scored).mean),
             "mean_over_labels": _number(result.of(scored).weighted_mean),
+            "mean_over_all_labels": _number(result.of(everything).weighted_mean),
             "mean_over_limb_joints": _number(result.of(limbs).mean),
             "mean_over_joints_by_stage": [
                 _number(self.pck(normalizer, threshold, k).of(scored).mean) for k in stages
@@ -131,6 +157,7 @@ def evaluate(
     place(network, device)
     stages: list[list[torch.Tensor]] = [[] for _ in network.strides]
     scores: list[torch.Tensor] = []
+    means: list[torch.Tensor] = []
     numbers = list(range(len(dataset)))
     loader = batches(dataset, numbers, size, batch, workers=workers)
     bar = tqdm(loader, total=-(-len(numbers) // batch), desc="evaluate", leave=False, disable=not progress)
@@ -140,13 +167,16 @@ def evaluate(
             for k, stage in enumerate(maps):
                 points, score = codec.decode_heatmaps(stage, refine)
                 in_crop = codec.to_crop(points, network.strides[k])
-                found, score = to_photo(in_crop, score, crops.matrices, skeleton)
+                found = to_photo(in_crop, crops.matrices, skeleton)
                 stages[k].append(convert(found, skeleton, dataset.skeleton, axis=-2, missing=float("nan")))
-            scores.append(convert(score, skeleton, dataset.skeleton, axis=-1, missing=0.0))
+            for values, kept in ((score, scores), (maps[-1].mean(dim=(-2, -1)), means)):
+                values = unmirror(values.cpu(), crops.matrices, skeleton, axis=-1)
+                kept.append(convert(values, skeleton, dataset.skeleton, axis=-1, missing=0.0))
     samples = [dataset[n] for n in numbers]
     return Evaluation(
         [torch.cat(parts) for parts in stages],
         torch.cat(scores),
+        torch.cat(means),
         torch.stack([torch.from_numpy(s.keypoints) for s in samples]),
         torch.stack([torch.from_numpy(s.visibility) for s in samples]),
         {name: torch.tensor([s.sizes[name] for s in samples]).double() for name in ("head", "torso", "box")},

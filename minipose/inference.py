@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.functional import affine_grid, grid_sample
 
 from minipose import heatmaps as codec
 from minipose.crops import Crop, transform
@@ -18,7 +19,7 @@ from minipose.models.network import PoseNetwork
 from minipose.skeletons import Skeleton
 
 
-@dataclass
+@dataclass(repr=False)
 class Pose:
     """One person's joints, found in one photo.
 
@@ -34,6 +35,11 @@ class Pose:
     heatmaps: list[torch.Tensor]
     crop: Crop
     photo: np.ndarray
+
+    def __repr__(self) -> str:
+        return (
+            f"Pose({len(self.keypoints)} joints of {self.skeleton.name}, mean score {self.scores.mean():.2f})"
+        )
 
     def plot(self, axes=None, threshold: float = 0.0):
         """Draw the skeleton over the photo; joints that score below `threshold` are left out."""
@@ -75,17 +81,19 @@ def evaluating(network: PoseNetwork) -> Iterator[None]:
         network.train(before)
 
 
-def to_photo(
-    points: torch.Tensor, scores: torch.Tensor, matrix: torch.Tensor, skeleton: Skeleton
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Joints found in crops, (..., J, 2) crop px with scores (..., J), carried back into their photos.
+def to_photo(points: torch.Tensor, matrix: torch.Tensor, skeleton: Skeleton) -> torch.Tensor:
+    """Joints found in crops, (..., J, 2) crop px, carried back into their photos; float64, on the CPU.
 
     matrix : (..., 3, 3), photo px -> crop px. Where it mirrors, left and right change back.
     """
-    points, scores = transform(torch.linalg.inv(matrix), points), scores.cpu()
+    return unmirror(transform(torch.linalg.inv(matrix), points), matrix, skeleton, axis=-2)
+
+
+def unmirror(values: torch.Tensor, matrix: torch.Tensor, skeleton: Skeleton, axis: int) -> torch.Tensor:
+    """Values by joint along `axis`: left and right swapped for those crops whose matrix mirrors."""
     mirrored = torch.linalg.det(matrix) < 0
-    points = torch.where(mirrored[..., None, None], skeleton.flip(points, axis=-2), points)
-    return points, torch.where(mirrored[..., None], skeleton.flip(scores), scores)
+    mirrored = mirrored.reshape(mirrored.shape + (1,) * (values.ndim - mirrored.ndim))
+    return torch.where(mirrored, skeleton.flip(values, axis=axis), values)
 
 
 @torch.no_grad()
@@ -104,12 +112,32 @@ def stage_heatmaps(
     return maps
 
 
+def average_over_scales(maps: torch.Tensor, scales: Sequence[float]) -> torch.Tensor:
+    """Heatmaps (K, J, h, w) of crops around one centre, side k being scales[k] x a base side -> (1, J, h, w).
+
+    Each is resampled to the base crop's cells; a cell that a smaller crop does not reach is averaged
+    over the others.
+    """
+    if list(scales) == [1.0]:
+        return maps
+    if len(scales) != len(maps) or not all(scale > 0 for scale in scales):
+        raise ValueError(f"scales must be positive, one for each of {len(maps)} crops, found {list(scales)}")
+    base = torch.eye(2, 3, device=maps.device).expand(len(maps), 2, 3)
+    cells = affine_grid(base, list(maps.shape), align_corners=False)
+    # In a crop s times as large the same place lies s times nearer to the centre.
+    cells = cells / torch.tensor(scales, device=maps.device)[:, None, None, None]
+    moved = grid_sample(maps, cells, align_corners=False)
+    reached = grid_sample(torch.ones_like(maps[:, :1]), cells, align_corners=False)
+    return moved.sum(0, keepdim=True) / reached.sum(0, keepdim=True).clamp(min=1e-6)
+
+
 def predict(
     network: PoseNetwork,
     photo: str | Path | np.ndarray,
     crop: Crop | None = None,
     flip: bool = True,
     refine: str = "quarter",
+    scales: Sequence[float] = (1.0,),
 ) -> Pose:
     """Find one person's joints in a photo.
 
@@ -120,22 +148,37 @@ def predict(
     crop : where the person is: `Crop.around_box`, `Crop.at_scale`, or any other. None looks at the
         whole photo, which serves when one person fills it.
     flip : average with the mirrored picture. refine : see `decode_heatmaps`.
+    scales : multi-scale test: average over crops whose sides are these multiples of the crop's.
     """
     if network.skeleton is None or network.size is None:
         raise ValueError("predict needs a network with a skeleton and a size: load or train one")
     photo = read_photo(photo) if isinstance(photo, (str, Path)) else np.asarray(photo)
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
         raise InputError("photo", "array", "(H, W, 3) uint8 RGB", f"{photo.shape} {photo.dtype}")
-    crop = crop or Crop.whole(photo)
+    crop = Crop.whole(photo) if crop is None else crop
+    if not isinstance(crop, Crop):
+        raise InputError("crop", "type", "a Crop, for a box Crop.around_box(box)", repr(crop))
     if not np.isfinite([*crop.center, crop.side, crop.angle]).all() or crop.side <= 0:
         raise InputError("crop", "center, side, angle", "finite numbers and a side > 0", crop)
+    height, width = photo.shape[:2]
+    (x, y), reach = crop.center, crop.side * 0.75  # half the diagonal of a square, and a little more
+    if not (-reach < x < width + reach and -reach < y < height + reach):
+        raise InputError("crop", "square", f"a part of the photo ({width} x {height} px)", crop)
     device = next(network.parameters()).device
-    image = torch.from_numpy(crop.image(photo, network.size)).permute(2, 0, 1)[None]
+    crops = [replace(crop, side=crop.side * scale) for scale in scales]
+    pixels = np.stack([each.image(photo, network.size) for each in crops])  # (K, S, S, 3)
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     with evaluating(network):
-        maps = stage_heatmaps(network, prepare(image, device), network.skeleton, flip)
+        maps = stage_heatmaps(network, prepare(images, device), network.skeleton, flip)
+    maps = [average_over_scales(stage, scales) for stage in maps]
     points, scores = codec.decode_heatmaps(maps[-1], refine)
     in_crop = codec.to_crop(points, network.strides[-1])[0]
-    keypoints, scores = to_photo(in_crop, scores[0], crop.matrix(network.size), network.skeleton)
+    matrix = crop.matrix(network.size)
     return Pose(
-        keypoints.numpy(), scores.numpy(), network.skeleton, [stage[0].cpu() for stage in maps], crop, photo
+        to_photo(in_crop, matrix, network.skeleton).numpy(),
+        unmirror(scores[0].cpu(), matrix, network.skeleton, axis=-1).numpy(),
+        network.skeleton,
+        [stage[0].cpu() for stage in maps],
+        crop,
+        photo,
     )

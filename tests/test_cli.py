@@ -38,6 +38,7 @@ def photo(tmp_path):
 
 def failure(capsys, *arguments) -> str:
     """The one line that a wrong call prints; its status is 2, and there is no traceback."""
+    capsys.readouterr()
     try:
         status = main([str(a) for a in arguments])
     except SystemExit as exit:  # argparse's own way out
@@ -45,7 +46,8 @@ def failure(capsys, *arguments) -> str:
     captured = capsys.readouterr()
     assert status == 2
     assert "Traceback" not in captured.err
-    return captured.err.strip().splitlines()[-1]
+    assert len(captured.err.strip().splitlines()) == 1
+    return captured.err.strip()
 
 
 def test_train_evaluate_and_resume(tmp_path, capsys):
@@ -64,8 +66,8 @@ def test_train_evaluate_and_resume(tmp_path, capsys):
     assert (
         main(["evaluate", "--weights", f"{run}/weights.safetensors", "--count", "10", "--by-visibility"]) == 0
     )
-    assert "occluded joints, PCK@0.5, mean over labels" in capsys.readouterr().out
-    assert [r["metric"] for r in report["results"]] == ["PCK@0.2", "PCK@0.5"]
+    assert "occluded joints, PCKh@0.5, mean over labels" in capsys.readouterr().out
+    assert [r["metric"] for r in report["results"]] == ["PCKh@0.2", "PCKh@0.5"]
     assert {r["normalizer"] for r in report["results"]} == {"head"}
 
 
@@ -151,6 +153,9 @@ def test_bad_calls_of_predict(tmp_path, weights, photo, capsys):
     assert "width and height > 0" in failure(capsys, *call, "--box", 1, 1, 0, 5)
     assert "width and height > 0" in failure(capsys, *call, "--box", 1, 1, "nan", 5)
     assert "width and height > 0" in failure(capsys, *call, "--box", 0, 0, 1.5e308, 1)
+    assert "crop: square: expected a part of the photo (192 x 192 px)" in failure(
+        capsys, *call, "--box", 900, 900, 9, 9
+    )
     assert "--center and --scale: expected both or neither" in failure(capsys, *call, "--center", 1, 1)
     assert "--center and --scale: expected both or neither" in failure(capsys, *call, "--scale", 1)
     assert "expected a finite number, found 'nan'" in failure(capsys, *call, "--threshold", "nan")
@@ -190,7 +195,7 @@ def test_resuming_another_network(tmp_path, capsys):
     run = ("--out", tmp_path / "run", "--count", 8, "--epochs", 1, "--size", 64, "--device", "cpu")
     assert main([str(a) for a in ("train", *run, "--features", 16)]) == 0
     message = failure(capsys, "train", *run, "--features", 24, "--resume")
-    assert "checkpoint.pt: features: expected 24, as in the run to continue, found 16" in message
+    assert "checkpoint.pt: features: expected 16, with which this run was started, found 24" in message
 
 
 def test_wrong_folder(tmp_path, weights, capsys):
@@ -208,6 +213,23 @@ def wrong_split(tmp_path):
     return tmp_path / "small"
 
 
+def test_evaluate_on_coco_and_mpii(tmp_path, weights, capsys):
+    coco, mpii = real_data("coco_mini"), real_data("mpii") / "sample"
+    call = ["evaluate", "--weights", weights, "--no-flip", "--json"]
+    where = ["--annotations", str(coco / "person_keypoints.json"), "--images", str(coco / "images")]
+    results = tmp_path / "results.json"
+    assert main([*call, "--data", "coco", "--count", "3", "--results", str(results), *where]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["official"]) == set(minipose.oks.FIGURES)
+    assert report["results"][0]["per_joint"]["nose"] is None  # LSP knows no nose
+    assert len(json.loads(results.read_text())) == 3
+    where = ["--annotations", str(mpii / "annotations.json"), "--images", str(mpii / "images")]
+    assert main([*call, "--data", "mpii", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["results"][1]["metric"] == "PCKh@0.5"
+    message = failure(capsys, "evaluate", "--weights", weights, "--data", "coco")
+    assert "coco: --annotations and --images: expected both" in message
+
+
 def test_data_explains_and_checks(tmp_path, capsys):
     assert main(["data"]) == 0
     explained = capsys.readouterr().out
@@ -215,6 +237,8 @@ def test_data_explains_and_checks(tmp_path, capsys):
         text in explained for text in ("puppets", "14 x 3 x N", "3 x 14 x N", "im00001.jpg", "im0001.jpg")
     )
     write_leeds(tmp_path, 3)
+    assert "NAME: expected the data set" in failure(capsys, "data", "--root", tmp_path)
+    assert "--root: expected lsp or lspet" in failure(capsys, "data", "mpii", "--root", tmp_path)
     assert main(["data", "lspet", "--root", str(tmp_path)]) == 0
     assert "3 people, a readable photo each" in capsys.readouterr().out
     (tmp_path / "images" / "im00003.jpg").write_bytes(b"")

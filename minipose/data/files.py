@@ -9,6 +9,17 @@ from minipose.errors import InputError
 
 GUIDES = {
     "puppets": """Drawn on the spot from a seed: nothing to download. Terms: MIT, like the code.""",
+    "mpii": """MPII Human Pose (Andriluka et al., CVPR 2014): 25,000 photos of everyday activities.
+Get the photos and the annotations from http://human-pose.mpi-inf.mpg.de and put them where you like:
+    mpii/images/015601864.jpg    nine digits
+    mpii/mpii_human_pose_v1_u12_1.mat, the official release with head boxes;
+        or the JSON list that many projects share, with the usual validation split
+Terms: annotations simplified BSD; photos for research.""",
+    "coco": """COCO person keypoints (Lin et al., ECCV 2014), or your own photos in COCO's format.
+Get val2017.zip and annotations_trainval2017.zip from https://cocodataset.org, say:
+    coco/images/000000000139.jpg
+    coco/person_keypoints.json   'images' and 'annotations', 17 keypoints x, y, visibility each
+Terms: annotations CC BY 4.0; each photo has the licence of its owner.""",
     "lspet": """Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011): 10,000 people,
 labelled by crowd workers.
 Get lspet_dataset.zip from http://sam.johnson.io/research/lspet.html and unpack it into one folder:
@@ -22,6 +33,14 @@ Get lsp_dataset.zip from http://sam.johnson.io/research/lsp.html and unpack it i
     lsp/images/im0001.jpg        four digits, one photo a person
 Terms: no licence text; the authors ask to be cited, and the photos come from Flickr.""",
 }
+
+
+def inside(folder: Path, name: str, source: Path) -> Path:
+    """`folder`/`name`, for a name that stands in the file `source`: it may not lead out of the folder."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(source, name, f"a file inside {folder}")
+    return path
 
 
 def data_root(name: str, root: str | Path | None = None) -> Path:

@@ -66,6 +66,9 @@ class PoseDataset:
     def __getitem__(self, number: int) -> Sample:
         raise TypeError(f"{type(self).__name__} has no samples")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} people, {self.skeleton.name})"
+
     def subset(self, numbers: Sequence[int]) -> Subset:
         """The samples with these numbers, in this order, as a dataset."""
         return Subset(self, numbers)

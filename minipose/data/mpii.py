@@ -1,0 +1,172 @@
+"""MPII Human Pose (Andriluka et al., CVPR 2014), from either of the two files that circulate.
+
+The official release is one MATLAB file of nested structures, with head boxes; most projects pass
+around a JSON list made from it, a record a person, with the usual validation split and without head
+boxes. Both count pixels from 1, and so lose one here. A joint that is hidden has is_visible 0, one
+that is not labelled is missing from the release and has coordinates <= 0 in the list.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minipose.crops import Crop
+from minipose.data.files import inside
+from minipose.data.mpii_release import read_release
+from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, person_sizes
+from minipose.errors import InputError
+from minipose.images import read_photo
+from minipose.skeletons import MPII as SKELETON
+
+SPLITS = ("all", "train", "validation")
+# Larger than any of its photos (at most 1920 px): such a coordinate is a broken file.
+ABSURD = 100_000.0
+
+
+class MPII(PoseDataset):
+    """People of MPII's training photos.
+
+    Parameters
+    ----------
+    annotations : the JSON list (also gzipped), or the release's .mat.
+    images : the folder of photos; None where only labels are wanted.
+    split : "all", "train" or "validation"; the JSON list alone knows the split.
+
+    Crops follow the authors: centre lowered by 15 x scale, side 250 x scale.
+    """
+
+    skeleton = SKELETON
+    has_occlusion = True
+    normalizer = "head"
+    threshold = 0.5
+    crop_rule = "centre lowered by 15 x scale, side 250 x scale (scale x 200 px is the person's height)"
+
+    def __init__(self, annotations: str | Path, images: str | Path | None = None, split: str = "all"):
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, found {split!r}")
+        self.annotations = Path(annotations)
+        self.images = Path(images) if images is not None else None
+        if not self.annotations.is_file():
+            raise InputError(self.annotations, "annotations", "MPII's .mat, or a .json list", "no such file")
+        release = self.annotations.suffix == ".mat"
+        if release and split != "all":
+            raise InputError(self.annotations, "split", "all; the JSON list alone knows the split", split)
+        records = read_release(self.annotations) if release else _read_list(self.annotations)
+        people = [_person(self.annotations, number, record) for number, record in enumerate(records)]
+        wanted = {"all": (False, True), "train": (False,), "validation": (True,)}[split]
+        self.people = [person for person in people if person["validation"] in wanted]
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def __getitem__(self, number: int) -> Sample:
+        if not 0 <= number < len(self):
+            raise IndexError(f"sample {number} of {len(self)}")
+        person = self.people[number]
+        keypoints, visibility = person["joints"][:, :2].copy(), person["joints"][:, 2].astype(np.int64)
+        sizes = person_sizes(keypoints, visibility, self.skeleton)
+        if person["head_box"] is not None:
+            left, top, right, bottom = person["head_box"]
+            sizes["head"] = 0.6 * math.hypot(right - left, bottom - top)
+        photo = person["photo"]
+        return Sample(
+            keypoints=keypoints,
+            visibility=visibility,
+            crop=Crop.at_scale(person["center"], person["scale"]),
+            sizes=sizes,
+            others=person["others"],
+            id=f"{Path(photo).stem}-{number}",
+            read=partial(self._read, photo),
+            path=str(self.images / photo) if self.images else photo,
+        )
+
+    def _read(self, photo: str) -> np.ndarray:
+        if self.images is None:
+            raise InputError(self.annotations, "images", "a folder of photos: MPII(annotations, images)")
+        return read_photo(inside(self.images, photo, self.annotations))
+
+
+def _read_list(path: Path) -> list:
+    """The JSON list, a record a person."""
+    try:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8") as file:
+            records = json.load(file)
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(path, "annotations", "a JSON list, perhaps gzipped", str(error)) from error
+    if not isinstance(records, list) or not records:
+        raise InputError(path, "annotations", "a list of records", type(records).__name__)
+    return records
+
+
+def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
+    """A record, checked and counted from 0: joints (16, 3) and others (K, 16, 3) of x, y, visibility."""
+
+    def field(name: str) -> Any:
+        if not isinstance(record, dict) or name not in record:
+            raise InputError(path, f"record {number}, {name}", "a field of this name")
+        return record[name]
+
+    def wrong(name: str, expected: str) -> InputError:
+        return InputError(path, f"record {number}, {name}", expected, str(field(name))[:80])
+
+    if not isinstance(field("img_paths"), str):
+        raise wrong("img_paths", "a file name")
+    if not _are_numbers(field("objpos"), 2):
+        raise wrong("objpos", "two numbers within a photo")
+    if not _are_numbers([field("scale_provided")], 1) or record["scale_provided"] <= 0:
+        raise wrong("scale_provided", "a number > 0")
+    joints = _joints(field("joint_self"))
+    others = [_joints(rows) for rows in _each_of(record.get("joint_others"))]
+    if joints is None:
+        raise wrong("joint_self", "16 rows of x, y, visible within a photo")
+    if any(other is None for other in others):
+        raise wrong("joint_others", "people of 16 rows of x, y, visible within a photo")
+    x, y = record["objpos"]
+    return {
+        "photo": record["img_paths"],
+        "center": (x - 1, y - 1),
+        "scale": float(record["scale_provided"]),
+        "joints": joints,
+        "others": np.array(others).reshape(-1, len(SKELETON), 3),
+        "head_box": record.get("head_box"),
+        "validation": bool(field("isValidation")),
+    }
+
+
+def _each_of(rows: Any) -> list:
+    """The list stores nobody as an empty structure, one other person bare, and several as a list."""
+    if not isinstance(rows, list) or not rows:
+        return []
+    bare = not (isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], list))
+    return [rows] if bare else rows
+
+
+def _joints(rows: Any) -> np.ndarray | None:
+    """(16, 3) of x, y, is_visible from 1 -> x, y, visibility from 0; None where it is no such array."""
+    try:
+        joints = np.array(rows, dtype=float)
+    except (TypeError, ValueError):
+        return None
+    if joints.shape != (len(SKELETON), 3) or not (np.abs(joints[:, :2]) < ABSURD).all():
+        return None
+    # A head-top above the upper edge is a label with y < 0; what is not labelled is <= 0 in both.
+    labelled = np.any(joints[:, :2] > 0, axis=1, keepdims=True)
+    visibility = np.where(joints[:, 2] > 0, VISIBLE, OCCLUDED)
+    points = np.where(labelled, joints[:, :2] - 1, np.nan)
+    return np.column_stack((points, np.where(labelled[:, 0], visibility, UNLABELLED)))
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(v, int | float) and abs(v) < ABSURD for v in values)
+    )

@@ -1,0 +1,87 @@
+"""MPII's official release, one MATLAB file of nested structures, as the records of the JSON list.
+
+RELEASE.annolist(i) is a photo, RELEASE.img_train(i) whether its labels are public, and
+RELEASE.annolist(i).annorect(k) a person: head box x1 ... y2, annopoints.point(j) with id, x, y and
+is_visible, scale and objpos. Much of it may be missing; a structure of one may be stored bare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minipose.errors import InputError
+
+
+def read_release(path: Path) -> Iterator[dict[str, Any]]:
+    """A record for each person of the training photos with joints, centre and scale.
+
+    People who lack centre or scale are nobody's samples, but count among the others of their photo.
+    Coordinates stay as published, from 1; a joint that is not labelled is (0, 0, 0). `head_box` is
+    x1, y1, x2, y2, or None.
+    """
+    from scipy.io import loadmat
+
+    try:
+        release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
+        photos, public = _several(release.annolist), _several(release.img_train)
+    except KeyError:
+        raise InputError(path, "RELEASE", "MPII's structure of this name") from None
+    except AttributeError as error:
+        raise InputError(path, "RELEASE", "fields annolist and img_train", str(error)) from error
+    except Exception as error:  # scipy raises whatever the damage happens to cause
+        raise InputError(path, "annotations", "a whole MATLAB file", type(error).__name__) from error
+    for number, photo in enumerate(photos):
+        if number >= len(public) or not public[number]:
+            continue
+        field = f"annolist({number + 1})"
+        try:
+            name, people = str(photo.image.name), _several(photo.annorect)
+        except AttributeError as error:
+            raise InputError(path, field, "image.name and annorect", str(error)) from error
+        joints = [_joints(person, path, field) for person in people]
+        for k, person in enumerate(people):
+            own, scale, center = joints[k], _value(person, "scale"), getattr(person, "objpos", None)
+            if own is None or scale is None or _value(center, "x") is None:
+                continue
+            box = [_value(person, side) for side in ("x1", "y1", "x2", "y2")]
+            yield {
+                "img_paths": name,
+                "objpos": [_value(center, "x"), _value(center, "y")],
+                "scale_provided": scale,
+                "joint_self": own,
+                "joint_others": [each for i, each in enumerate(joints) if i != k and each is not None],
+                "head_box": box if None not in box else None,
+                "isValidation": 0,
+            }
+
+
+def _joints(person: Any, path: Path, field: str) -> list[list[float]] | None:
+    """16 rows of x, y, visible; None for somebody without annopoints."""
+    points = _several(getattr(getattr(person, "annopoints", None), "point", None))
+    if not points:
+        return None
+    rows = [[0.0, 0.0, 0.0] for _ in range(16)]
+    for point in points:
+        number, x, y = (_value(point, name) for name in ("id", "x", "y"))
+        if number is None or number not in range(16) or x is None or y is None:
+            raise InputError(path, f"{field}, annopoints", "points with an id of 0 to 15, x and y")
+        # is_visible is a number, a digit in quotes, or empty, which means visible.
+        rows[int(number)] = [x, y, float(_value(point, "is_visible") != 0)]
+    return rows
+
+
+def _several(value: Any) -> list:
+    """What MATLAB stores as nothing, one or many, as a list."""
+    return [] if value is None else list(np.atleast_1d(value).ravel())
+
+
+def _value(structure: Any, name: str) -> float | None:
+    """A number in a structure, None where it is missing, empty or none."""
+    try:
+        return float(getattr(structure, name))
+    except (AttributeError, TypeError, ValueError):
+        return None
