@@ -121,11 +121,11 @@ def _train(added: argparse.ArgumentParser) -> None:
 
 def _evaluate(added: argparse.ArgumentParser) -> None:
     _weights(added, required=True)
-    data = ("puppets", "lspet", "lsp", "mpii", "coco")
+    data = ("puppets", "lspet", "lsp", "flic", "mpii", "coco")
     added.add_argument(
         "--data", choices=data, default="puppets", help="what to measure on (default: puppets)"
     )
-    added.add_argument("--root", help="LSPET's or LSP's folder (default: inside MINIPOSE_DATA)")
+    added.add_argument("--root", help="LSPET's, LSP's or FLIC's folder (default: inside MINIPOSE_DATA)")
     added.add_argument("--annotations", help="MPII's .mat or JSON list, or a JSON file in COCO's format")
     added.add_argument("--images", help="the folder of MPII's or COCO's photos")
     splits = list(dict.fromkeys((*LSPET_SPLITS, *MPII_SPLITS)))

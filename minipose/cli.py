@@ -16,7 +16,7 @@ from minipose import distributed, training
 from minipose.arguments import RECIPES, UNSEEN_SEED, parser
 from minipose.checkpoints import atomic
 from minipose.crops import Crop
-from minipose.data import COCO, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets
+from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets
 from minipose.data.files import GUIDES
 from minipose.data.lsp import check_folder
 from minipose.errors import InputError
@@ -101,8 +101,9 @@ def train(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise InputError("command line", "network", "arguments that fit together", str(error)) from error
     folder = Path(options.out or f"runs/{options.data}")
-    # After a restart by torchrun the same command continues from what there is.
-    options.resume |= distributed.restarted() and (folder / "checkpoint.pt").exists()
+    if distributed.launched():
+        # It repeats a command after a failure: the same line has to begin a run and to continue it.
+        options.resume &= (folder / "checkpoint.pt").exists()
     if (folder / "history.csv").exists() and not options.resume:
         raise InputError(folder, "--out", "a folder without an earlier run, or --resume to continue that one")
     history = minipose.train(
@@ -184,8 +185,10 @@ def _measured(options: argparse.Namespace, size: int) -> PoseDataset:
         if options.data == "coco":
             return COCO(options.annotations, options.images, count=options.count)
         dataset = MPII(options.annotations, options.images, options.split)
+    elif options.data == "lspet":
+        dataset = LSPET(options.root, options.split)
     else:
-        dataset = LSPET(options.root, options.split) if options.data == "lspet" else LSP(options.root)
+        dataset = LSP(options.root) if options.data == "lsp" else FLIC(options.root, options.split)
     return dataset.subset(range(len(dataset))[: options.count]) if options.count else dataset
 
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import real_data
 from scipy.io import savemat
 
+import minipose
 from minipose import InputError
 from minipose.data import COCO, MPII
 
@@ -220,6 +221,23 @@ def test_coco_filters(tmp_path):
     assert [p["id"] for p in coco(tmp_path, *people, ids=[8, 7]).people] == [8, 7]
     with pytest.raises(InputError, match="ids: expected ids of labelled people in this file, found 9"):
         coco(tmp_path, *people, ids=[9])
+
+
+def test_own_photos_with_another_skeleton(tmp_path):
+    joints = list(minipose.LSP.joints)
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 3, "name": "person", "keypoints": joints}],
+        "annotations": [annotation(keypoints=[5, 6, 2] * 14)],
+    }
+    (tmp_path / "own.json").write_text(json.dumps(content))
+    dataset = COCO(tmp_path / "own.json", tmp_path)
+    assert (dataset.skeleton, dataset.category) == (minipose.LSP, 3)
+    assert dataset[0].keypoints.shape == (14, 2)
+    content["categories"][0]["keypoints"] = ["tail"]
+    (tmp_path / "own.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="keypoints: expected the joints of mpii, lsp, flic, coco, found"):
+        COCO(tmp_path / "own.json", tmp_path)
 
 
 def test_real_coco():

@@ -36,6 +36,9 @@ CORE_MODULES = {
     "minipose.metrics",
     "minipose.evaluation",
     "minipose.pretrained",
+    "minipose.presence",
+    "minipose.resident",
+    "minipose.distributed",
 }
 CORE_PACKAGE = "minipose.models"
 CONDA_NAMES = {"torch": "pytorch"}

@@ -1,9 +1,10 @@
 """Data sets: every one hands out the same `Sample`."""
 
 from minipose.data.coco import COCO
+from minipose.data.flic import FLIC
 from minipose.data.lsp import LSP, LSPET
 from minipose.data.mpii import MPII
 from minipose.data.puppets import Puppets
 from minipose.data.sample import InMemory, PoseDataset, Sample
 
-__all__ = ["COCO", "LSP", "LSPET", "MPII", "InMemory", "PoseDataset", "Puppets", "Sample"]
+__all__ = ["COCO", "FLIC", "LSP", "LSPET", "MPII", "InMemory", "PoseDataset", "Puppets", "Sample"]

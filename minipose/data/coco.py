@@ -20,6 +20,7 @@ from minipose.data.sample import UNLABELLED, PoseDataset, Sample, person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.skeletons import COCO as SKELETON
+from minipose.skeletons import SKELETONS
 
 
 class COCO(PoseDataset):
@@ -31,6 +32,7 @@ class COCO(PoseDataset):
     min_keypoints : people with fewer labelled joints are left out.
     count : only the first so many people. ids : only the annotations with these ids, in this order.
 
+    The file's category may name the joints of another skeleton of the package; then that is `skeleton`.
     Crowds (`iscrowd`) are no samples. `sample.id` is the annotation's id, `area` its area.
     """
 
@@ -52,10 +54,19 @@ class COCO(PoseDataset):
         if not self.images.is_dir():
             raise InputError(self.images, "images", "a folder of photos", "none of that name")
         content = _read(self.annotations)
-        self.category = next((c["id"] for c in content.get("categories", []) if c.get("name") == "person"), 1)
+        categories = [c for c in content.get("categories", []) if isinstance(c, dict) and "id" in c]
+        person: dict = next((c for c in categories if c.get("name") == "person"), {"id": 1})
+        self.category = person["id"]
+        # A file of your own may label another skeleton's joints; the category names them.
+        named = tuple(person.get("keypoints", SKELETON.joints))
+        known = [skeleton for skeleton in SKELETONS.values() if skeleton.joints == named]
+        if not known:
+            skeletons = ", ".join(SKELETONS)
+            raise InputError(self.annotations, "categories[].keypoints", f"the joints of {skeletons}", named)
+        self.skeleton = known[0]
         self.photos = {photo["id"]: photo["file_name"] for photo in content["images"]}
         people = [
-            _person(self.annotations, n, record, self.photos)
+            _person(self.annotations, n, record, self.photos, len(self.skeleton))
             for n, record in enumerate(content["annotations"])
         ]
         people = [person for person in people if not person["iscrowd"]]
@@ -112,8 +123,8 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _person(path: Path, number: int, record: Any, photos: dict) -> dict[str, Any]:
-    """An annotation, checked: bbox as floats, joints (17, 3) with NaN where not labelled."""
+def _person(path: Path, number: int, record: Any, photos: dict, count: int) -> dict[str, Any]:
+    """An annotation, checked: bbox as floats, joints (J, 3) with NaN where not labelled."""
     where = f"annotations[{number}]"
     for name in ("id", "image_id", "bbox", "keypoints"):
         if not isinstance(record, dict) or name not in record:
@@ -123,8 +134,8 @@ def _person(path: Path, number: int, record: Any, photos: dict) -> dict[str, Any
     box, joints = (_floats(record[name]) for name in ("bbox", "keypoints"))
     if box is None or len(box) != 4 or not (box[2:] > 0).all():
         raise InputError(path, f"{where}.bbox", "x, y, width > 0, height > 0", record["bbox"])
-    if joints is None or len(joints) != 3 * len(SKELETON):
-        raise InputError(path, f"{where}.keypoints", f"{3 * len(SKELETON)} finite numbers: x, y, visibility")
+    if joints is None or len(joints) != 3 * count:
+        raise InputError(path, f"{where}.keypoints", f"{3 * count} finite numbers: x, y, visibility")
     joints = joints.reshape(-1, 3)
     if not np.isin(joints[:, 2], (0, 1, 2)).all():
         raise InputError(path, f"{where}.keypoints", "a visibility of 0, 1 or 2")

@@ -20,6 +20,11 @@ Get val2017.zip and annotations_trainval2017.zip from https://cocodataset.org, s
     coco/images/000000000139.jpg
     coco/person_keypoints.json   'images' and 'annotations', 17 keypoints x, y, visibility each
 Terms: annotations CC BY 4.0; each photo has the licence of its owner.""",
+    "flic": """FLIC (Sapp & Taskar, CVPR 2013): 5,003 people in film stills, upper bodies.
+Get FLIC.zip from https://bensapp.github.io/flic-dataset.html and unpack it into one folder:
+    flic/examples.mat            a structure a person: coords, torsobox, istrain ...
+    flic/images/                 the stills that its filepath names
+Terms: for research; the stills belong to the films' owners.""",
     "lspet": """Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011): 10,000 people,
 labelled by crowd workers.
 Get lspet_dataset.zip from http://sam.johnson.io/research/lspet.html and unpack it into one folder:
