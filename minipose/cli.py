@@ -104,8 +104,6 @@ def train(options: argparse.Namespace) -> None:
     if distributed.launched():
         # It repeats a command after a failure: the same line has to begin a run and to continue it.
         options.resume &= (folder / "checkpoint.pt").exists()
-    if (folder / "history.csv").exists() and not options.resume:
-        raise InputError(folder, "--out", "a folder without an earlier run, or --resume to continue that one")
     history = minipose.train(
         network, dataset, validation, epochs=options.epochs, size=options.size, batch=options.batch,
         folder=folder, learning_rate=options.learning_rate, optimizer=options.optimizer,

@@ -1,4 +1,7 @@
-"""The training loop (paper, section 3.4), on one screen, and what it needs around it."""
+"""The training loop (paper, section 3.4), on one screen, and what it needs around it.
+
+The same loop runs in one process and in many (`distributed`), for one micro-batch a step and several.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
+from minipose import distributed
 from minipose.checkpoints import atomic, load_checkpoint, make_folder, save_checkpoint, save_weights
 from minipose.data.sample import PoseDataset
 from minipose.errors import InputError
 from minipose.evaluation import evaluate
-from minipose.inference import choose_device, place, prepare
+from minipose.inference import place, prepare
 from minipose.models.network import PoseNetwork
-from minipose.pipeline import batches, order
+from minipose.pipeline import Batch, batches, order
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.99),
@@ -36,6 +41,7 @@ def train(
     epochs: int = 100,
     size: int = 256,
     batch: int = 6,
+    accumulate: int = 1,
     learning_rate: float = 2.5e-4,
     optimizer: str = "rmsprop",
     schedule: str = "plateau",
@@ -56,15 +62,22 @@ def train(
         in `network.supervised` carry a loss: a phase of training is one call after setting these.
     validation : measured after each epoch, stage by stage, by its own kind of PCK, without flip.
     learning_rate, optimizer, batch : the paper's RMSprop at 2.5e-4; 6 crops as in the authors' code.
+        `batch` is the crops of one step, over all processes.
+    accumulate : micro-batches in which each process takes its part of a step, for want of memory or
+        of processes: BatchNorm sees one at a time, and P processes equal one with accumulate=P.
     schedule : "plateau" divides the rate by 5, once, when validation PCK (or else the training loss)
         has not improved for `patience` epochs; "cosine" lets it fall to zero over all epochs.
     augment : a recipe of `augmentation`. seed : of order and draws.
     folder : receives checkpoint.pt and history.csv each epoch, weights.safetensors at the end.
+        BatchNorm's running statistics in them are the first process's.
     resume : continue from the checkpoint in `folder`; on a CPU bit for bit as if never stopped. All
         settings must be those of the run to continue, only `epochs` may be more.
 
     On a GPU the network is compiled where Triton is installed, and computes in bfloat16 where the
     GPU does; everywhere the loss is float32.
+
+    Under torchrun all processes call this with the same arguments and train one network; the first
+    alone writes, prints and validates. All return the same history and the same network.
 
     Raises `InputError` where network, data and settings do not fit, and `FloatingPointError`, with the
     samples' ids, when the loss is not a finite number.
@@ -76,7 +89,12 @@ def train(
         )
     if len(dataset) == 0:
         raise InputError("train", "dataset", "at least one person", "none")
-    device = choose_device(device)
+    device = distributed.setup(device)
+    main, pieces = distributed.is_main(), distributed.world() * accumulate
+    if accumulate < 1:
+        raise ValueError(f"accumulate must be at least 1, found {accumulate}")
+    if batch % pieces:
+        raise InputError("train", "batch", f"a multiple of {pieces} (processes x accumulate)", batch)
     half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     folder = Path(folder) if folder is not None else None
     network.skeleton, network.size, network.crop_rule = dataset.skeleton, size, dataset.crop_rule
@@ -85,8 +103,9 @@ def train(
     stepper = build_optimizer(network, optimizer, learning_rate)
     rate = Rate(schedule, learning_rate, epochs, patience)
     settings = {
-        "people": len(dataset), "size": size, "batch": batch, "learning_rate": learning_rate,
-        "optimizer": optimizer, "schedule": schedule, "patience": patience, "augment": augment, "seed": seed,
+        "people": len(dataset), "size": size, "batch": batch, "micro-batches": pieces, "augment": augment,
+        "learning_rate": learning_rate, "optimizer": optimizer, "schedule": schedule, "patience": patience,
+        "seed": seed,
         "trained tensors": sum(p.requires_grad for p in network.parameters()),
     }  # fmt: skip
     history: list[dict[str, float]] = []
@@ -96,33 +115,45 @@ def train(
         state = load_checkpoint(folder / "checkpoint.pt", network, settings)
         stepper.load_state_dict(state["optimizer"])
         history = state["history"]
-    if folder is not None:
+    elif folder is not None and (folder / "history.csv").exists():
+        another = "a folder without an earlier run, or --resume (resume=True) to continue that one"
+        raise InputError(folder, "folder", another)
+    if distributed.from_main((settings, len(history))) != (settings, len(history)):
+        raise InputError("train", "settings", "the same people, arguments and checkpoint in every process")
+    if folder is not None and main:
         make_folder(folder)  # now, and not after the first epoch
     if device.type == "cuda" and find_spec("triton"):
         network.compile()  # in place, so that parameters keep their names
+    distributed.same_everywhere(network)
+    part = distributed.parallel(PartOfLoss(network, device, half))
 
     for epoch in range(len(history), epochs):
         started, total = time.perf_counter(), 0.0
         network.train()
         numbers = order(len(dataset), seed, epoch)
-        loader = batches(dataset, numbers, size, batch, augment, seed, epoch, workers)
-        steps = math.ceil(len(numbers) / batch)
-        bar = tqdm(loader, total=steps, desc=f"epoch {epoch + 1}/{epochs}", disable=not progress, leave=False)
-        for step, crops in enumerate(bar):
-            crops = crops.to(device)
+        mine = distributed.share(numbers, batch, distributed.rank(), distributed.world())
+        loader = batches(dataset, mine, size, batch // pieces, augment, seed, epoch, workers)
+        steps, what = math.ceil(len(numbers) / batch), f"epoch {epoch + 1}/{epochs}"
+        bar = tqdm(range(steps), desc=what, disable=not (progress and main), leave=False)
+        for step in bar:
+            samples = numbers[step * batch : (step + 1) * batch]  # of all processes
             for group in stepper.param_groups:
                 group["lr"] = rate.at(epoch + step / steps, history)
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                stages = network(prepare(crops.images, device))
-            loss = network.loss(stages, crops.keypoints, crops.visibility, crops.others)
             stepper.zero_grad()
-            loss.backward()
+            value = torch.zeros((), device=device)
+            for micro in range(1, accumulate + 1):
+                crops = next(loader, None)  # none where a last step is too small for every part
+                with distributed.averaging(part, now=micro == accumulate):
+                    loss = part(crops, len(samples))
+                    # Gradients are averaged over processes, and the step's is the sum of the parts'.
+                    (loss * distributed.world()).backward()
+                value += loss.detach()
             stepper.step()
-            value = loss.item()
-            if not math.isfinite(value):
-                people = ", ".join(dataset[n].id for n in crops.numbers)
-                raise FloatingPointError(f"the loss is {value} in epoch {epoch + 1}, samples {people}")
-            total += value * len(crops.numbers)
+            mean = distributed.total(value)
+            if not math.isfinite(mean):
+                people = ", ".join(dataset[n].id for n in samples)
+                raise FloatingPointError(f"the loss is {mean} in epoch {epoch + 1}, samples {people}")
+            total += mean * len(samples)
             bar.set_postfix(loss=f"{total / ((step + 1) * batch):.5f}", refresh=False)
 
         row = {
@@ -130,20 +161,51 @@ def train(
             "learning_rate": stepper.param_groups[0]["lr"],
             "loss": total / len(numbers),
         }
-        row |= accuracies(network, validation, size, batch, device, workers)
+        if main:
+            row |= accuracies(network, validation, size, batch, device, workers)
         row["seconds"] = time.perf_counter() - started
-        history.append(row)
-        if progress:
+        # Accuracies decide the learning rate, so that all must have them.
+        history.append(row := distributed.from_main(row))
+        if main and progress:
             tqdm.write(describe(row, epochs, validation))
-        if folder is not None:
+        if main and folder is not None:
             save_history(history, folder / "history.csv")
             save_checkpoint(
                 folder / "checkpoint.pt", network, settings, optimizer=stepper.state_dict(), history=history
             )
     network.eval()
-    if folder is not None:
+    if main and folder is not None:
         save_weights(network, folder / "weights.safetensors")
+    distributed.same_everywhere(network)  # after the files, which the others may now read
     return history
+
+
+class PartOfLoss(nn.Module):
+    """A micro-batch's part of the loss of a step, which is the mean over all samples of the step.
+
+    One module from crops to loss, and not the network alone, because DistributedDataParallel waits in
+    every process for a gradient of every trainable parameter, whatever there is to learn from.
+    """
+
+    def __init__(self, network: PoseNetwork, device: torch.device, half: bool):
+        super().__init__()
+        self.network, self.device, self.in_half = network, device, half
+        # A phase that ends at an earlier stage has no gradient for those behind it.
+        self.leaves_out = len(network.strides) - 1 not in network.supervised
+
+    def forward(self, crops: Batch | None, samples: int) -> torch.Tensor:
+        if crops is None:
+            return self._zero()  # without a look at BatchNorm's statistics
+        crops = crops.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_half):
+            stages = self.network(prepare(crops.images, self.device))
+        loss = self.network.loss(stages, crops.keypoints, crops.visibility, crops.others)
+        part = loss * (len(crops.numbers) / samples)
+        return part + self._zero() if self.leaves_out else part
+
+    def _zero(self) -> torch.Tensor:
+        """0, in which every trainable parameter takes part."""
+        return torch.stack([0 * p.sum() for p in self.network.parameters() if p.requires_grad]).sum()
 
 
 class Rate:

@@ -106,6 +106,14 @@ def test_files_of_a_run(tmp_path, puppets):
     assert same(minipose.load(tmp_path / "weights.safetensors"), net)
 
 
+def test_an_earlier_run_is_not_overwritten(tmp_path, puppets):
+    minipose.train(network(), puppets, epochs=1, folder=tmp_path, **SETTINGS)
+    before = (tmp_path / "weights.safetensors").read_bytes()
+    with pytest.raises(InputError, match="expected a folder without an earlier run, or --resume"):
+        minipose.train(network(), puppets, epochs=1, folder=tmp_path, **SETTINGS)
+    assert (tmp_path / "weights.safetensors").read_bytes() == before
+
+
 def test_rate_drops_once_by_five():
     rate = Rate("plateau", 1.0, epochs=100, patience=2)
     rows = [dict(loss=1.0, pck=pck) for pck in (0.1, 0.3, 0.3, 0.2, 0.5, 0.4, 0.4, 0.4, 0.4)]

@@ -1,0 +1,128 @@
+"""Several processes that train one network: who am I, which samples are mine, what do we share.
+
+`torchrun` starts the processes and names each by environment variables. Without it every function
+here answers for a single process and costs nothing, so that the training loop has one form.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from minipose.errors import InputError
+from minipose.inference import choose_device
+
+Anything = TypeVar("Anything")
+
+# All others wait while the first process validates, and PyTorch's own 10 minutes can be too few. A
+# process that dies needs no short limit: torchrun ends the others.
+PATIENCE = timedelta(hours=3)
+
+
+def setup(device: str | torch.device = "auto") -> torch.device:
+    """Join the other processes, if torchrun started any, and return this one's device.
+
+    On GPUs each process has the one of its number on this machine and they talk by NCCL, on CPUs by
+    Gloo. The group stays for later calls.
+    """
+    if not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return choose_device(device)
+    local, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if local < gpus:
+        torch.cuda.set_device(local)  # first, or every process opens GPU 0
+    device = choose_device(device)
+    if device.type == "cuda":
+        if local >= gpus:
+            raise InputError("torchrun", "--nproc-per-node", f"at most {gpus}, a process for each GPU")
+        device = torch.device("cuda", local)
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    return device
+
+
+def finish() -> None:
+    """Leave the other processes; for the end of a program that went well."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def world() -> int:
+    """How many processes there are."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number among all, from 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes, prints and validates."""
+    return rank() == 0
+
+
+def launched() -> bool:
+    """Whether torchrun started this program, which it may do again after a process has died."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def share(numbers: list[int], batch: int, rank: int, world: int) -> list[int]:
+    """What process `rank` of `world` takes of an epoch: one piece out of each step's `batch` samples.
+
+    Pieces are consecutive and equally long, except in the last step: it may hold fewer samples, and
+    the last processes then have fewer or none of them.
+
+    >>> [share([8, 3, 5, 1, 7, 2, 4], 4, rank, 2) for rank in (0, 1)]
+    [[8, 3, 7, 2], [5, 1, 4]]
+    """
+    piece = batch // world
+    steps = (numbers[start : start + batch] for start in range(0, len(numbers), batch))
+    return [number for step in steps for number in step[rank * piece : (rank + 1) * piece]]
+
+
+def parallel(module: nn.Module) -> nn.Module:
+    """The module, such that `backward` averages gradients over all processes.
+
+    Before each step it also gives the first one's BatchNorm statistics to all.
+    """
+    return module if world() == 1 else DistributedDataParallel(module)
+
+
+def averaging(module: nn.Module, now: bool) -> AbstractContextManager:
+    """Where `backward` averages over all processes `now`, or only adds to this one's gradients."""
+    if isinstance(module, DistributedDataParallel) and not now:
+        return module.no_sync()
+    return nullcontext()
+
+
+def total(value: torch.Tensor) -> float:
+    """The sum of a number over all processes, as each of them gets it."""
+    if world() > 1:
+        distributed.all_reduce(value)
+    return value.item()
+
+
+def from_main(value: Anything) -> Anything:
+    """The first process's value, for all; they wait for it here."""
+    if world() == 1:
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+@torch.no_grad()
+def same_everywhere(network: nn.Module) -> None:
+    """Give every process the first one's parameters and BatchNorm statistics."""
+    if world() == 1:
+        return
+    for tensor in network.state_dict().values():
+        sent = tensor.contiguous()  # weights are channels last in memory
+        distributed.broadcast(sent, src=0)
+        tensor.copy_(sent)
