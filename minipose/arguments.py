@@ -115,6 +115,9 @@ def _train(added: argparse.ArgumentParser) -> None:
     added.add_argument("--seed", type=_seed, default=0, help="of weights, order, draws and puppets (0)")
     accumulate = "micro-batches in which each process takes its part of a step (1)"
     added.add_argument("--accumulate", type=_count, default=1, help=accumulate)
+    added.add_argument(
+        "--resident", action="store_true", help="cut crops on the device: for a GPU, far faster there"
+    )
     _workers(added)
     _device(added)
 
@@ -144,6 +147,10 @@ def _evaluate(added: argparse.ArgumentParser) -> None:
 def _data(added: argparse.ArgumentParser) -> None:
     added.add_argument("name", nargs="?", choices=list(GUIDES), help="one data set; all without it")
     added.add_argument("--root", help="a folder of yours to check, photo by photo")
+    added.add_argument(
+        "--pack", metavar="FOLDER", help="write the data set as shards of crops into this folder"
+    )
+    added.add_argument("--size", type=_count, default=256, help="crops of the shards, in px (default: 256)")
 
 
 def _weights(added: argparse.ArgumentParser, **how: Any) -> None:

@@ -19,6 +19,7 @@ from minipose.crops import Crop
 from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets
 from minipose.data.files import GUIDES
 from minipose.data.lsp import check_folder
+from minipose.data.shards import pack
 from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.inference import choose_device
@@ -109,6 +110,7 @@ def train(options: argparse.Namespace) -> None:
         folder=folder, learning_rate=options.learning_rate, optimizer=options.optimizer,
         schedule=options.schedule, augment=options.augment, seed=options.seed, device=options.device,
         workers=options.workers, resume=options.resume, accumulate=options.accumulate,
+        resident=options.resident,
     )  # fmt: skip
     if not distributed.is_main():
         return distributed.finish()
@@ -165,7 +167,13 @@ def data(options: argparse.Namespace) -> None:
         print("\n\n".join(f"{name}\n{guide}" for name, guide in GUIDES.items()))
         print("\nminipose data NAME --root DIR checks a folder of yours.")
     elif options.name in ("lsp", "lspet") and options.root is not None:
-        print(check_folder({"lsp": LSP, "lspet": LSPET}[options.name](options.root)))
+        dataset = {"lsp": LSP, "lspet": LSPET}[options.name](options.root)
+        print(check_folder(dataset))
+        if options.pack:
+            pack(dataset, options.pack, options.size)
+            print(f"wrote {options.pack}: read it with minipose.data.Packed({options.pack!r})")
+    elif options.pack:
+        raise InputError("command line", "--pack", "lsp or lspet and its --root", options.name)
     elif options.root is not None:
         raise InputError("command line", "--root", "lsp or lspet, whose folders can be checked", options.name)
     else:

@@ -24,6 +24,7 @@ from minipose.evaluation import evaluate
 from minipose.inference import place, prepare
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import Batch, batches, order
+from minipose.resident import Resident
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.99),
@@ -50,6 +51,7 @@ def train(
     seed: int = 0,
     device: str | torch.device = "auto",
     workers: int = 0,
+    resident: bool = False,
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -68,6 +70,8 @@ def train(
     schedule : "plateau" divides the rate by 5, once, when validation PCK (or else the training loss)
         has not improved for `patience` epochs; "cosine" lets it fall to zero over all epochs.
     augment : a recipe of `augmentation`. seed : of order and draws.
+    resident : keep everybody's surroundings on the device and cut crops there (`Resident`), which only
+        pays on a GPU: there it takes the loader's place and its `workers`.
     folder : receives checkpoint.pt and history.csv each epoch, weights.safetensors at the end.
         BatchNorm's running statistics in them are the first process's.
     resume : continue from the checkpoint in `folder`; on a CPU bit for bit as if never stopped. All
@@ -127,12 +131,17 @@ def train(
     distributed.same_everywhere(network)
     part = distributed.parallel(PartOfLoss(network, device, half))
 
+    stored = Resident(dataset, size, device, progress and main) if resident else None
+
     for epoch in range(len(history), epochs):
         started, total = time.perf_counter(), 0.0
         network.train()
         numbers = order(len(dataset), seed, epoch)
         mine = distributed.share(numbers, batch, distributed.rank(), distributed.world())
-        loader = batches(dataset, mine, size, batch // pieces, augment, seed, epoch, workers)
+        if stored is not None:
+            loader = stored.batches(mine, batch // pieces, augment, seed, epoch)
+        else:
+            loader = batches(dataset, mine, size, batch // pieces, augment, seed, epoch, workers)
         steps, what = math.ceil(len(numbers) / batch), f"epoch {epoch + 1}/{epochs}"
         bar = tqdm(range(steps), desc=what, disable=not (progress and main), leave=False)
         for step in bar:

@@ -57,6 +57,17 @@ def test_one_step_is_plain_rmsprop(puppets):
     torch.testing.assert_close(net.predictions[-1].heatmaps.weight, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_resident_crops_train_the_same_network(puppets):
+    """Without augmentation the stored crops' pixels are the loader's, up to rounding."""
+    loaded, resident = network(), network()
+    histories = [
+        minipose.train(net, puppets, epochs=2, augment="none", schedule="constant", resident=kept, **SETTINGS)
+        for net, kept in ((loaded, False), (resident, True))
+    ]
+    for a, b in zip(*histories, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=0.03)
+
+
 def test_same_seed_same_weights(puppets):
     first, again, other = network(), network(), network()
     for net, seed in ((first, 1), (again, 1), (other, 2)):

@@ -6,5 +6,6 @@ from minipose.data.lsp import LSP, LSPET
 from minipose.data.mpii import MPII
 from minipose.data.puppets import Puppets
 from minipose.data.sample import InMemory, PoseDataset, Sample
+from minipose.data.shards import Packed
 
-__all__ = ["COCO", "FLIC", "LSP", "LSPET", "MPII", "InMemory", "PoseDataset", "Puppets", "Sample"]
+__all__ = ["COCO", "FLIC", "LSP", "LSPET", "MPII", "InMemory", "Packed", "PoseDataset", "Puppets", "Sample"]
