@@ -9,7 +9,9 @@ from typing import Any, NoReturn
 
 import minipose
 from minipose import augmentation, pretrained, training
+from minipose.data.downloads import ARCHIVES
 from minipose.data.files import GUIDES
+from minipose.data.flic import SPLITS as FLIC_SPLITS
 from minipose.data.lsp import SPLITS as LSPET_SPLITS
 from minipose.data.mpii import SPLITS as MPII_SPLITS
 from minipose.heatmaps import REFINEMENTS
@@ -17,6 +19,19 @@ from minipose.models.hourglass import SUPERVISIONS
 
 # Every run on puppets is measured on the scenes of this seed, and none may train on them.
 UNSEEN_SEED = 1_000_000
+
+# The splits of each data set that has any.
+SPLITS: dict[str, tuple[str, ...]] = {"lspet": LSPET_SPLITS, "flic": FLIC_SPLITS, "mpii": MPII_SPLITS}
+
+# Which of the options that say where people come from a data set reads; any other is refused.
+READS: dict[str, tuple[str, ...]] = {
+    "puppets": (),
+    "lspet": ("root", "split"),
+    "lsp": ("root",),
+    "flic": ("root", "split"),
+    "mpii": ("annotations", "images", "split"),
+    "coco": ("annotations", "images", "results"),
+}
 
 # What `minipose train --data NAME` does when nothing else is said: made for a CPU.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -42,7 +57,9 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argp
     top = _Parser(prog="minipose", description="Stacked hourglass networks for human pose.")
     top.add_argument("--version", action="version", version=f"minipose {minipose.__version__}")
     places = top.add_subparsers(required=True, metavar="COMMAND")
-    describe = {"predict": _predict, "train": _train, "evaluate": _evaluate, "data": _data}
+    describe = {
+        "predict": _predict, "train": _train, "evaluate": _evaluate, "data": _data, "experiment": _experiment,
+    }  # fmt: skip
     for name, run in commands.items():
         added = places.add_parser(name, help=run.__doc__, description=run.__doc__)
         added.set_defaults(run=run)
@@ -124,21 +141,20 @@ def _train(added: argparse.ArgumentParser) -> None:
 
 def _evaluate(added: argparse.ArgumentParser) -> None:
     _weights(added, required=True)
-    data = ("puppets", "lspet", "lsp", "flic", "mpii", "coco")
     added.add_argument(
-        "--data", choices=data, default="puppets", help="what to measure on (default: puppets)"
+        "--data", choices=list(READS), default="puppets", help="what to measure on (default: puppets)"
     )
     added.add_argument("--root", help="LSPET's, LSP's or FLIC's folder (default: inside MINIPOSE_DATA)")
     added.add_argument("--annotations", help="MPII's .mat or JSON list, or a JSON file in COCO's format")
     added.add_argument("--images", help="the folder of MPII's or COCO's photos")
-    splits = list(dict.fromkeys((*LSPET_SPLITS, *MPII_SPLITS)))
-    added.add_argument(
-        "--split", choices=splits, default="all", help="people of LSPET or MPII (default: all)"
-    )
+    splits = ("all", *dict.fromkeys(split for each in SPLITS.values() for split in each if split != "all"))
+    added.add_argument("--split", choices=splits, help="people of LSPET, FLIC or MPII (default: all)")
     added.add_argument("--results", help="COCO: write the predictions to this file, in COCO's format")
     added.add_argument("--count", type=_count, help="only so many people")
     added.add_argument("--by-visibility", action="store_true", help="add visible and occluded joints apart")
     added.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    scales = "multi-scale test: average over crops whose sides are so many times the usual (1)"
+    added.add_argument("--scales", nargs="+", type=_positive, default=[1.0], metavar="SCALE", help=scales)
     _decoding(added)
     _workers(added)
     _device(added)
@@ -148,9 +164,31 @@ def _data(added: argparse.ArgumentParser) -> None:
     added.add_argument("name", nargs="?", choices=list(GUIDES), help="one data set; all without it")
     added.add_argument("--root", help="a folder of yours to check, photo by photo")
     added.add_argument(
+        "--download",
+        metavar="FOLDER",
+        help=f"fetch the data set into this folder ({', '.join(ARCHIVES)} only)",
+    )
+    added.add_argument(
         "--pack", metavar="FOLDER", help="write the data set as shards of crops into this folder"
     )
     added.add_argument("--size", type=_count, default=256, help="crops of the shards, in px (default: 256)")
+
+
+def _experiment(added: argparse.ArgumentParser) -> None:
+    added.add_argument("name", nargs="?", help="one of those that --list names")
+    added.add_argument("--list", action="store_true", help="all experiments, and what is recorded of each")
+    added.add_argument(
+        "--scale", choices=("cpu", "gpu"), default="cpu",
+        help="cpu (default): puppets at 64 or 128 px; gpu: LSPET at 256 px, the paper's widths",
+    )  # fmt: skip
+    added.add_argument("--resume", action="store_true", help="continue where an earlier call ended")
+    added.add_argument("--minutes", type=_positive, help="end this piece after so long; --resume goes on")
+    added.add_argument("--root", help="LSPET's folder (default: lspet/ inside MINIPOSE_DATA)")
+    added.add_argument(
+        "--runs", default="runs/experiments", help="folder for checkpoints (default: runs/experiments)"
+    )
+    added.add_argument("--results", help="folder of the records (default: book/results)")
+    _device(added)
 
 
 def _weights(added: argparse.ArgumentParser, **how: Any) -> None:

@@ -1,4 +1,4 @@
-"""The command line: minipose predict | train | evaluate | data."""
+"""The command line: minipose predict | train | evaluate | data | experiment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import torch
 
 import minipose
 from minipose import distributed, training
-from minipose.arguments import RECIPES, UNSEEN_SEED, parser
+from minipose.arguments import READS, RECIPES, SPLITS, UNSEEN_SEED, parser
 from minipose.checkpoints import atomic
 from minipose.crops import Crop
 from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets
+from minipose.data.downloads import ARCHIVES, fetch
 from minipose.data.files import GUIDES
 from minipose.data.lsp import check_folder
 from minipose.data.shards import pack
@@ -33,7 +34,9 @@ LSPET_WATCHED = 500
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input ends with one line and exit status 2."""
-    commands: dict[str, Command] = {"predict": predict, "train": train, "evaluate": evaluate, "data": data}
+    commands: dict[str, Command] = {
+        "predict": predict, "train": train, "evaluate": evaluate, "data": data, "experiment": experiment,
+    }  # fmt: skip
     options = parser(commands).parse_args(arguments)
     try:
         options.run(options)
@@ -73,6 +76,7 @@ def predict(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train a stacked hourglass and write checkpoint, history and weights."""
+    _refuse_unread(options)
     for name, usual in RECIPES[options.data].items():
         if getattr(options, name) is None:
             setattr(options, name, usual)
@@ -126,16 +130,18 @@ def train(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a network on a data set: PCK by joint, and both means."""
+    _refuse_unread(options)
     network = minipose.load(options.weights)
     dataset = _measured(options, network.size or 128)
     if options.by_visibility and not dataset.has_occlusion:
         raise InputError(options.data, "--by-visibility", "labels that tell occluded from visible joints")
     found = minipose.evaluate(
         network, dataset, flip=not options.no_flip, refine=options.refine, device=options.device,
-        workers=options.workers, progress=True,
+        workers=options.workers, progress=True, scales=options.scales,
     )  # fmt: skip
     report: dict[str, Any] = {
         "weights": options.weights, "data": options.data, "people": len(dataset), "flip": not options.no_flip,
+        "scales": options.scales,
         "results": [found.summary(dataset.normalizer, threshold) for threshold in (0.2, 0.5)],
     }  # fmt: skip
     if options.by_visibility:
@@ -160,12 +166,20 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def data(options: argparse.Namespace) -> None:
-    """Say where data sets come from and how their folders look; check a folder."""
+    """Say where data sets come from and how their folders look; fetch one, or check a folder."""
     if options.name is None:
-        if options.root is not None:
+        if options.root or options.download or options.pack:
             raise InputError("command line", "NAME", "the data set that the folder should hold")
         print("\n\n".join(f"{name}\n{guide}" for name, guide in GUIDES.items()))
         print("\nminipose data NAME --root DIR checks a folder of yours.")
+    elif options.download:
+        if options.root or options.pack:
+            raise InputError("command line", "--download", "neither --root nor --pack beside it")
+        if options.name not in ARCHIVES:
+            expected = f"{' or '.join(ARCHIVES)}: licence and a published checksum allow it; `minipose data"
+            expected += f" {options.name}` says where to get this one"
+            raise InputError(options.name, "--download", expected)
+        print("\n".join(f"{path} is there" for path in fetch(options.name, options.download)))
     elif options.name in ("lsp", "lspet") and options.root is not None:
         dataset = {"lsp": LSP, "lspet": LSPET}[options.name](options.root)
         print(check_folder(dataset))
@@ -180,8 +194,29 @@ def data(options: argparse.Namespace) -> None:
         print(GUIDES[options.name])
 
 
+def experiment(options: argparse.Namespace) -> None:
+    """Measure one of the paper's figures or tables again, and record it."""
+    from minipose import experiments  # half a second of imports that no other command needs
+
+    if options.list or options.name is None:
+        print(experiments.table(options.results))
+        return
+    print(experiments.carry_out(options))
+
+
+def _refuse_unread(options: argparse.Namespace) -> None:
+    """Say in one line that an option means nothing to the chosen data set, rather than ignore it."""
+    for name in dict.fromkeys(option for read in READS.values() for option in read):
+        if getattr(options, name, None) is not None and name not in READS[options.data]:
+            readers = ", ".join(data for data, read in READS.items() if name in read)
+            raise InputError(options.data, f"--{name}", f"nothing; it is for {readers}")
+    if getattr(options, "split", None) not in (None, *SPLITS.get(options.data, ())):
+        raise InputError(options.data, "--split", f"one of {', '.join(SPLITS[options.data])}", options.split)
+
+
 def _measured(options: argparse.Namespace, size: int) -> PoseDataset:
     """The people to measure on."""
+    split = options.split or "all"
     if options.data == "puppets":
         return InMemory(Puppets(options.count or 500, UNSEEN_SEED, size))
     dataset: PoseDataset
@@ -190,11 +225,11 @@ def _measured(options: argparse.Namespace, size: int) -> PoseDataset:
             raise InputError(options.data, "--annotations and --images", "both, a file and a folder")
         if options.data == "coco":
             return COCO(options.annotations, options.images, count=options.count)
-        dataset = MPII(options.annotations, options.images, options.split)
+        dataset = MPII(options.annotations, options.images, split)
     elif options.data == "lspet":
-        dataset = LSPET(options.root, options.split)
+        dataset = LSPET(options.root, split)
     else:
-        dataset = LSP(options.root) if options.data == "lsp" else FLIC(options.root, options.split)
+        dataset = LSP(options.root) if options.data == "lsp" else FLIC(options.root, split)
     return dataset.subset(range(len(dataset))[: options.count]) if options.count else dataset
 
 
@@ -211,6 +246,9 @@ def _table(report: dict) -> str:
     results = report["results"]
     flip = "with" if report["flip"] else "without"
     lines = [f"{report['weights']} on {report['data']}, {report['people']} people, {flip} flip test"]
+    if report["scales"] != [1]:
+        scales = ", ".join(f"{scale:g}" for scale in report["scales"])
+        lines[0] += f", averaged over crops {scales} times as large"
     lines.append(" " * 24 + "".join(f"{r['metric'] + ' (' + r['normalizer'] + ')':>18}" for r in results))
 
     def line(name, values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,19 @@ from tqdm import tqdm
 
 from minipose import heatmaps as codec
 from minipose import metrics
-from minipose.data.sample import PoseDataset
+from minipose.data.sample import AtScales, PoseDataset
 from minipose.errors import InputError
-from minipose.inference import choose_device, evaluating, place, prepare, stage_heatmaps, to_photo, unmirror
+from minipose.inference import (
+    average_over_scales,
+    check_scales,
+    choose_device,
+    evaluating,
+    place,
+    prepare,
+    stage_heatmaps,
+    to_photo,
+    unmirror,
+)
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
 from minipose.presence import PrecisionRecall, precision_recall
@@ -142,12 +153,16 @@ def evaluate(
     device: str | torch.device = "auto",
     workers: int = 0,
     progress: bool = False,
+    scales: Sequence[float] = (1.0,),
 ) -> Evaluation:
     """Predict every person of a data set from its evaluation crop.
 
     `size` is the crops' side in px (default: the network's own). The network may know another
-    skeleton than the data set; joints are matched by name.
+    skeleton than the data set; joints are matched by name. scales : multi-scale test: average
+    every stage's heatmaps over crops whose sides are these multiples of the evaluation crop's.
+    batch : crops that the network sees at once, though always all of a person.
     """
+    check_scales(scales)
     size, skeleton = size or network.size, network.skeleton or dataset.skeleton
     if size is None:
         raise ValueError("evaluate needs a size: the network was neither loaded nor trained")
@@ -158,21 +173,28 @@ def evaluate(
     stages: list[list[torch.Tensor]] = [[] for _ in network.strides]
     scores: list[torch.Tensor] = []
     means: list[torch.Tensor] = []
-    numbers = list(range(len(dataset)))
-    loader = batches(dataset, numbers, size, batch, workers=workers)
-    bar = tqdm(loader, total=-(-len(numbers) // batch), desc="evaluate", leave=False, disable=not progress)
+    samples = [dataset[n] for n in range(len(dataset))]
+    varied = AtScales(dataset, scales)
+    batch = max(1, batch // len(scales)) * len(scales)
+    loader = batches(varied, list(range(len(varied))), size, batch, workers=workers)
+    bar = tqdm(loader, total=-(-len(varied) // batch), desc="evaluate", leave=False, disable=not progress)
     with evaluating(network):
         for crops in bar:
-            maps = stage_heatmaps(network, prepare(crops.images, device), skeleton, flip)
+            # The averaged heatmaps are those of the evaluation crop, whether or not 1 is a scale.
+            people = [samples[n // len(scales)] for n in crops.numbers[:: len(scales)]]
+            matrices = torch.stack([person.crop.matrix(size) for person in people])
+            maps = [
+                torch.cat([average_over_scales(each, scales) for each in stage.split(len(scales))])
+                for stage in stage_heatmaps(network, prepare(crops.images, device), skeleton, flip)
+            ]
             for k, stage in enumerate(maps):
                 points, score = codec.decode_heatmaps(stage, refine)
                 in_crop = codec.to_crop(points, network.strides[k])
-                found = to_photo(in_crop, crops.matrices, skeleton)
+                found = to_photo(in_crop, matrices, skeleton)
                 stages[k].append(convert(found, skeleton, dataset.skeleton, axis=-2, missing=float("nan")))
             for values, kept in ((score, scores), (maps[-1].mean(dim=(-2, -1)), means)):
-                values = unmirror(values.cpu(), crops.matrices, skeleton, axis=-1)
+                values = unmirror(values.cpu(), matrices, skeleton, axis=-1)
                 kept.append(convert(values, skeleton, dataset.skeleton, axis=-1, missing=0.0))
-    samples = [dataset[n] for n in numbers]
     return Evaluation(
         [torch.cat(parts) for parts in stages],
         torch.cat(scores),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -112,6 +113,12 @@ def stage_heatmaps(
     return maps
 
 
+def check_scales(scales: Sequence[float]) -> None:
+    """Raise `ValueError` unless there is at least one scale and all are positive and finite."""
+    if len(scales) == 0 or not all(0 < scale < math.inf for scale in scales):
+        raise ValueError(f"scales must be positive numbers, at least one, found {list(scales)}")
+
+
 def average_over_scales(maps: torch.Tensor, scales: Sequence[float]) -> torch.Tensor:
     """Heatmaps (K, J, h, w) of crops around one centre, side k being scales[k] x a base side -> (1, J, h, w).
 
@@ -120,8 +127,6 @@ def average_over_scales(maps: torch.Tensor, scales: Sequence[float]) -> torch.Te
     """
     if list(scales) == [1.0]:
         return maps
-    if len(scales) != len(maps) or not all(scale > 0 for scale in scales):
-        raise ValueError(f"scales must be positive, one for each of {len(maps)} crops, found {list(scales)}")
     base = torch.eye(2, 3, device=maps.device).expand(len(maps), 2, 3)
     cells = affine_grid(base, list(maps.shape), align_corners=False)
     # In a crop s times as large the same place lies s times nearer to the centre.
@@ -150,6 +155,7 @@ def predict(
     flip : average with the mirrored picture. refine : see `decode_heatmaps`.
     scales : multi-scale test: average over crops whose sides are these multiples of the crop's.
     """
+    check_scales(scales)
     if network.skeleton is None or network.size is None:
         raise ValueError("predict needs a network with a skeleton and a size: load or train one")
     photo = read_photo(photo) if isinstance(photo, (str, Path)) else np.asarray(photo)

@@ -55,6 +55,7 @@ def train(
     folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    after_step: Callable[[int, float], None] | None = None,
 ) -> list[dict[str, float]]:
     """Train a network and return its history, a row of plain numbers per epoch.
 
@@ -76,6 +77,8 @@ def train(
         BatchNorm's running statistics in them are the first process's.
     resume : continue from the checkpoint in `folder`; on a CPU bit for bit as if never stopped. All
         settings must be those of the run to continue, only `epochs` may be more.
+    after_step : called in every process after each step with its number, counted from 0 over all epochs,
+        and its loss. What it raises ends the training; `resume` continues after the last whole epoch.
 
     On a GPU the network is compiled where Triton is installed, and computes in bfloat16 where the
     GPU does; everywhere the loss is float32.
@@ -163,6 +166,8 @@ def train(
                 people = ", ".join(dataset[n].id for n in samples)
                 raise FloatingPointError(f"the loss is {mean} in epoch {epoch + 1}, samples {people}")
             total += mean * len(samples)
+            if after_step is not None:
+                after_step(epoch * steps + step, mean)
             bar.set_postfix(loss=f"{total / ((step + 1) * batch):.5f}", refresh=False)
 
         row = {

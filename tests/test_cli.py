@@ -188,6 +188,8 @@ def test_bad_calls_of_train(tmp_path, capsys, monkeypatch):
     assert "features must be a multiple of 8" in failure(capsys, "train", "--features", 30, *out)
     assert "expected a whole number >= 1, found '0'" in failure(capsys, "train", "--epochs", 0, *out)
     assert "a checkpoint to resume from" in failure(capsys, "train", "--count", 4, "--resume", *out)
+    root = failure(capsys, "train", "--data", "puppets", "--root", tmp_path, *out)
+    assert "puppets: --root: expected nothing; it is for lspet, lsp, flic" in root
     assert not (tmp_path / "run").exists()
 
 
@@ -206,6 +208,40 @@ def test_wrong_folder(tmp_path, weights, capsys):
     split = failure(capsys, *call, wrong_split(tmp_path), "--by-visibility")
     assert "lspet: --by-visibility: expected labels that tell occluded from visible joints" in split
     assert "the 9,000 people" in failure(capsys, *call, wrong_split(tmp_path), "--split", "held-out")
+
+
+@pytest.mark.parametrize(
+    "data, option, message",
+    [
+        ("puppets", ("--root", "here"), "--root: expected nothing; it is for lspet, lsp, flic"),
+        ("coco", ("--root", "here"), "--root: expected nothing"),
+        ("puppets", ("--split", "train"), "--split: expected nothing; it is for lspet, flic, mpii"),
+        ("lsp", ("--split", "all"), "--split: expected nothing"),
+        ("lspet", ("--images", "here"), "--images: expected nothing; it is for mpii, coco"),
+        ("puppets", ("--annotations", "a.json"), "--annotations: expected nothing; it is for mpii, coco"),
+        ("mpii", ("--results", "r.json"), "--results: expected nothing; it is for coco"),
+        ("mpii", ("--split", "held-out"), "--split: expected one of all, train, validation, found held-out"),
+        ("flic", ("--split", "held-out"), "--split: expected one of all, train, test, found held-out"),
+    ],
+)
+def test_evaluate_ignores_no_option(weights, capsys, data, option, message):
+    assert f"{data}: {message}" in failure(capsys, "evaluate", "--weights", weights, "--data", data, *option)
+
+
+def test_evaluate_at_several_scales(tmp_path, weights, capsys):
+    write_leeds(tmp_path / "own", 3)
+    call = ["evaluate", "--weights", weights, "--data", "lspet", "--root", str(tmp_path / "own")]
+    assert main([*call, "--scales", "0.8", "1", "1.25", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    dataset = minipose.data.LSPET(tmp_path / "own")
+    found = minipose.evaluate(minipose.load(weights), dataset, scales=(0.8, 1.0, 1.25))
+    assert report["scales"] == [0.8, 1.0, 1.25]
+    assert report["results"][1]["mean_over_joints"] == pytest.approx(found.pck("torso", 0.5).mean)
+    assert main([*call, "--scales", "0.8", "1.25"]) == 0
+    assert "averaged over crops 0.8, 1.25 times as large" in capsys.readouterr().out
+    for scale in ("0", "-1", "nan", "inf", "big"):
+        assert f"found '{scale}'" in failure(capsys, *call, "--scales", "1", scale)
+    assert "expected at least one argument" in failure(capsys, *call, "--scales")
 
 
 def wrong_split(tmp_path):
@@ -244,6 +280,11 @@ def test_data_explains_and_checks(tmp_path, capsys):
     call = ["data", "lspet", "--root", str(tmp_path), "--pack", str(tmp_path / "packed"), "--size", "64"]
     assert main(call) == 0
     assert len(minipose.data.Packed(tmp_path / "packed")) == 3
+    assert "--download: expected neither --root nor --pack" in failure(
+        capsys, "data", "coco", "--root", tmp_path, "--download", tmp_path
+    )
+    for option in ("--download", "--pack"):
+        assert "NAME: expected the data set" in failure(capsys, "data", option, tmp_path)
     (tmp_path / "images" / "im00003.jpg").write_bytes(b"")
     assert "im00003.jpg" in failure(capsys, "data", "lspet", "--root", tmp_path)
 

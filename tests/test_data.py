@@ -93,6 +93,22 @@ def test_subset_keeps_the_numbers_and_the_measure(tmp_path):
     assert (subset.normalizer, subset.threshold, subset.skeleton) == ("torso", 0.2, LSP)
 
 
+def test_negative_numbers_count_from_the_end(tmp_path):
+    write_leeds(tmp_path, 4)
+    whole = LSPET(tmp_path)
+    for dataset, ids in (
+        (whole, ["im00004", "im00001"]),
+        (whole.subset([2, -1, 0]), ["im00001", "im00003"]),
+        (InMemory(whole), ["im00004", "im00001"]),
+    ):
+        assert [dataset[n].id for n in (-1, -len(dataset))] == ids
+        for number in (-len(dataset) - 1, len(dataset)):
+            with pytest.raises(IndexError, match=f"there are {len(dataset)} samples"):
+                dataset[number]
+    memory = InMemory(whole)
+    assert memory[-1] is memory[3]
+
+
 def test_real_lspet():
     """The facts that ../shared/data/README.md states of the published files."""
     root = real_data("lspet")

@@ -1,6 +1,7 @@
 """OKS by pycocotools, presence of joints, multi-scale test: hand-worked and known references."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from conftest import real_data
 
 import minipose
 from minipose import Crop
-from minipose.data import COCO, Puppets
-from minipose.inference import average_over_scales
+from minipose.data import COCO, InMemory, Puppets
+from minipose.heatmaps import to_crop
+from minipose.inference import average_over_scales, to_photo
 from minipose.oks import FIGURES, average_precision, coco_results
 from minipose.presence import precision_recall
 
@@ -136,5 +138,42 @@ def test_one_scale_changes_nothing_and_three_stay_close():
     several = minipose.predict(network, sample.image, sample.crop, scales=(0.9, 1.0, 1.15))
     moved = np.hypot(*(several.keypoints - once.keypoints).T)
     assert np.median(moved) < 0.03 * sample.crop.side
-    with pytest.raises(ValueError, match="scales must be positive"):
-        minipose.predict(network, sample.image, Crop((50, 50), 40), scales=(1.0, -1.0))
+    for scales in ((1.0, -1.0), (), (math.inf,), (math.nan, 1.0)):
+        with pytest.raises(ValueError, match="scales must be positive"):
+            minipose.predict(network, sample.image, Crop((50, 50), 40), scales=scales)
+        with pytest.raises(ValueError, match="scales must be positive"):
+            minipose.evaluate(network, Puppets(1), scales=scales)
+
+
+@pytest.mark.parametrize("scales, batch", [((0.8, 1.0, 1.25), 7), ((0.9, 1.1), 1)])
+def test_a_data_set_at_several_scales_is_each_photo_at_several_scales(scales, batch):
+    """Turned and mirrored crops; with and without 1 as a scale; batches that do not come out even."""
+
+    class Turned(Puppets):
+        def __getitem__(self, number):
+            sample = super().__getitem__(number)
+            sample.crop = replace(sample.crop, angle=10.0 * number, mirror=number % 2 == 1)
+            return sample
+
+    network, dataset = minipose.load("hg2-puppets-small"), Turned(5, 1_000_000, 128)
+    found = minipose.evaluate(network, dataset, batch=batch, scales=scales)
+    once = minipose.evaluate(network, dataset)
+    assert len(found.stages) == len(network.strides)
+    for number in range(5):
+        sample = dataset[number]
+        pose = minipose.predict(network, sample.image, sample.crop, scales=scales)
+        np.testing.assert_allclose(found.predicted[number], pose.keypoints, atol=1e-3)
+        np.testing.assert_allclose(found.scores[number], pose.scores, atol=1e-5)
+        for k, stage in enumerate(pose.heatmaps):  # earlier stages: from the maps that predict hands out
+            points, _ = minipose.decode_heatmaps(stage[None])
+            in_crop = to_crop(points, network.strides[k])[0]
+            expected = to_photo(in_crop, sample.crop.matrix(network.size), network.skeleton)
+            np.testing.assert_allclose(found.stages[k][number], expected, atol=1e-3)
+    assert not torch.equal(found.scores, once.scores)
+
+
+def test_one_scale_is_the_default():
+    network, dataset = minipose.load("hg2-puppets-small"), InMemory(Puppets(5, 1_000_000, 128))
+    once, again = minipose.evaluate(network, dataset), minipose.evaluate(network, dataset, scales=(1,))
+    assert torch.equal(once.scores, again.scores)
+    assert all(torch.equal(a, b) for a, b in zip(once.stages, again.stages, strict=True))

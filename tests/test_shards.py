@@ -122,7 +122,7 @@ def test_random_access_in_any_order_and_from_other_processes(folder, puppets):
     assert len({packed[n].path for n in range(12)}) == 12
     copy = pickle.loads(pickle.dumps(packed))
     assert np.array_equal(copy[5].image, packed[5].image)
-    for number in (12, -1):
+    for number in (12, -13):
         with pytest.raises(IndexError):
             packed[number]
 

@@ -16,10 +16,12 @@ Get the photos and the annotations from http://human-pose.mpi-inf.mpg.de and put
         or the JSON list that many projects share, with the usual validation split
 Terms: annotations simplified BSD; photos for research.""",
     "coco": """COCO person keypoints (Lin et al., ECCV 2014), or your own photos in COCO's format.
-Get val2017.zip and annotations_trainval2017.zip from https://cocodataset.org, say:
+`minipose data coco --download coco/` fetches the validation set of 2017 (1.1 GB); by hand, take
+val2017.zip and annotations_trainval2017.zip from https://cocodataset.org, so that it looks like this:
     coco/images/000000000139.jpg
     coco/person_keypoints.json   'images' and 'annotations', 17 keypoints x, y, visibility each
-Terms: annotations CC BY 4.0; each photo has the licence of its owner.""",
+Terms: annotations CC BY 4.0. Each photo has its owner's licence, which the JSON names: most are Creative
+Commons, many for non-commercial use only, and to keep to them is up to you.""",
     "flic": """FLIC (Sapp & Taskar, CVPR 2013): 5,003 people in film stills, upper bodies.
 Get FLIC.zip from https://bensapp.github.io/flic-dataset.html and unpack it into one folder:
     flic/examples.mat            a structure a person: coords, torsobox, istrain ...

@@ -69,9 +69,7 @@ class FLIC(PoseDataset):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, number: int) -> Sample:
-        if not 0 <= number < len(self):
-            raise IndexError(f"sample {number} of {len(self)}")
+    def _sample(self, number: int) -> Sample:
         row = self.numbers[number]
         person = self.people[row]
         keypoints, visibility = person["joints"][:, :2].copy(), person["joints"][:, 2].astype(np.int64)

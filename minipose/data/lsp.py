@@ -42,9 +42,7 @@ class _Leeds(PoseDataset):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, number: int) -> Sample:
-        if not 0 <= number < len(self):
-            raise IndexError(f"sample {number} of {len(self)}")
+    def _sample(self, number: int) -> Sample:
         photo = int(self.numbers[number])
         path = self.root / "images" / f"im{photo:0{self.digits}d}.jpg"
         keypoints, visibility = self.keypoints[photo - 1], self.visibility[photo - 1]

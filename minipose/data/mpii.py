@@ -66,9 +66,7 @@ class MPII(PoseDataset):
     def __len__(self) -> int:
         return len(self.people)
 
-    def __getitem__(self, number: int) -> Sample:
-        if not 0 <= number < len(self):
-            raise IndexError(f"sample {number} of {len(self)}")
+    def _sample(self, number: int) -> Sample:
         person = self.people[number]
         keypoints, visibility = person["joints"][:, :2].copy(), person["joints"][:, 2].astype(np.int64)
         sizes = person_sizes(keypoints, visibility, self.skeleton)

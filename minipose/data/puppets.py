@@ -212,9 +212,7 @@ class Puppets(PoseDataset):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, number: int) -> Sample:
-        if not 0 <= number < self.count:
-            raise IndexError(f"there are {self.count} puppets, numbered from 0, and no number {number}")
+    def _sample(self, number: int) -> Sample:
         scene, side = self.scene(number), self.side
         everybody = [self._labelled(*labels(scene, k)) for k in range(len(scene.people))]
         person = everybody[0]

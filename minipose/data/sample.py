@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -64,6 +64,13 @@ class PoseDataset:
         raise TypeError(f"{type(self).__name__} has no length")
 
     def __getitem__(self, number: int) -> Sample:
+        """Sample `number`, from 0; as in a list, -1 is the last, and what lies beyond an `IndexError`."""
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"there are {len(self)} samples, numbered from 0, and no number {number}")
+        return self._sample(number % len(self))
+
+    def _sample(self, number: int) -> Sample:
+        """Sample `number`, 0 <= number < len(self): what a data set has to define."""
         raise TypeError(f"{type(self).__name__} has no samples")
 
     def __repr__(self) -> str:
@@ -94,7 +101,7 @@ class Subset(_Wrapped):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, number: int) -> Sample:
+    def _sample(self, number: int) -> Sample:
         return self.whole[self.numbers[number]]
 
 
@@ -112,10 +119,30 @@ class InMemory(_Wrapped):
     def __len__(self) -> int:
         return len(self.whole)
 
-    def __getitem__(self, number: int) -> Sample:
+    def _sample(self, number: int) -> Sample:
         if number not in self.kept:
             self.kept[number] = self.whole[number]
         return self.kept[number]
+
+
+class AtScales(_Wrapped):
+    """Each sample of a dataset as often as there are scales, one behind the other.
+
+    The crop's side is multiplied by one scale after the other; the picture is read for each anew.
+    """
+
+    def __init__(self, whole: PoseDataset, scales: Sequence[float]):
+        super().__init__(whole)
+        self.scales = scales
+
+    def __len__(self) -> int:
+        return len(self.whole) * len(self.scales)
+
+    def _sample(self, number: int) -> Sample:
+        sample = self.whole[number // len(self.scales)]
+        side = sample.crop.side * self.scales[number % len(self.scales)]
+        # Through the sample, not its `read`: what is kept in memory need not be drawn again.
+        return replace(sample, crop=replace(sample.crop, side=side), read=lambda: sample.image)
 
 
 def person_sizes(keypoints: np.ndarray, visibility: np.ndarray, skeleton: Skeleton) -> dict[str, float]:

@@ -146,9 +146,7 @@ class Packed(PoseDataset):
     def __len__(self) -> int:
         return len(self.people)
 
-    def __getitem__(self, number: int) -> Sample:
-        if not 0 <= number < len(self):
-            raise IndexError(f"sample {number} of {len(self)}")
+    def _sample(self, number: int) -> Sample:
         shard, start, image_length, length, check = self.people[number]
         path, field = self.paths[shard], f"person {number}"
         try:

@@ -1,0 +1,301 @@
+"""What all experiments share: plans, data, and one way to train a network and look at the result.
+
+An experiment compares networks under one `Plan`: the same people, order, draws, steps and schedule. A
+`Bench` carries it out at one scale, in pieces where a piece may not last longer.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from minipose import checkpoints, distributed, training
+from minipose.arguments import UNSEEN_SEED
+from minipose.data import LSPET, InMemory, PoseDataset, Puppets
+from minipose.errors import InputError
+from minipose.evaluation import Evaluation, evaluate
+from minipose.experiments import records
+from minipose.inference import choose_device
+from minipose.models.hourglass import StackedHourglass
+from minipose.models.network import PoseNetwork
+from minipose.skeletons import Skeleton
+
+# A record keeps the losses of so many first steps: repeated, they must come out bit for bit.
+OPENING = 50
+# Of LSPET's 8,000 people to train on, so many are watched instead and may decide something.
+WATCHED = 500
+
+
+class Paused(Exception):
+    """A piece of an experiment is over; the same command with --resume takes the next one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is held fixed in a comparison.
+
+    data : "puppets" or "lspet". people : to train on; None takes all. unseen : to measure on at the end.
+    watched : to measure on after each epoch. The rest is as in `minipose.train` and `StackedHourglass`.
+    """
+
+    data: str
+    size: int
+    features: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    people: int | None = None
+    watched: int = 300
+    unseen: int = 1000
+    augment: str = "none"
+    skeleton: str = "mpii"
+    optimizer: str = "rmsprop"
+    schedule: str = "cosine"
+
+    @property
+    def depth(self) -> int:
+        """Down to 4x4 cells (section 3.1)."""
+        return (self.size // 16).bit_length() - 1
+
+    @property
+    def measure(self) -> tuple[str, float]:
+        """Normalizer and threshold: PCKh@0.5, and PCK@0.2 of the torso where LSPET has no head."""
+        return ("torso", 0.2) if self.data == "lspet" else ("head", 0.5)
+
+
+# At 64 px a run of 2,000 steps takes two to four minutes of one core.
+SMALL = Plan("puppets", size=64, features=32, epochs=8, batch=16, learning_rate=2.5e-3, people=4000)
+MEDIUM = replace(SMALL, size=128)
+LARGE = Plan(
+    "lspet", size=256, features=256, epochs=30, batch=32, learning_rate=2.5e-4, augment="code",
+    skeleton="lsp", watched=WATCHED,
+)  # fmt: skip
+
+
+@dataclass
+class Run:
+    """One trained network and what it reaches on people that nobody trained on."""
+
+    label: str
+    seed: int
+    network: PoseNetwork
+    history: list[dict[str, float]]
+    opening: list[float]
+    unseen: Evaluation
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.network.parameters())
+
+
+@dataclass
+class Findings:
+    """What an experiment returns; `Bench.record` adds who, where and when. See `records.Record`."""
+
+    settings: dict[str, Any]
+    results: dict[str, Any]
+    verdict: str
+    curves: dict[str, dict[str, list]] = field(default_factory=dict)
+    paper: dict[str, Any] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=lambda: [0])
+
+
+class Bench:
+    """Carries experiments out at one scale.
+
+    Parameters
+    ----------
+    scale : "cpu" or "gpu". folder : of the runs, a folder each. resume : finished runs there are read,
+    begun ones continued. minutes : raise `Paused` once so many have passed, at the next step after a
+    checkpoint. root : LSPET's folder; None looks in MINIPOSE_DATA.
+    """
+
+    def __init__(
+        self,
+        scale: str,
+        folder: str | Path = "runs/experiments",
+        resume: bool = False,
+        minutes: float | None = None,
+        root: str | Path | None = None,
+        device: str | torch.device = "auto",
+        progress: bool = False,
+    ):
+        self.scale, self.folder, self.resume, self.root = scale, Path(folder) / scale, resume, root
+        self.device, self.progress = choose_device(device), progress
+        self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        self.seconds = 0.0  # of training and of measuring, the earlier pieces' included
+        self.code = records.code()
+
+    def plan(self, cpu: Plan, gpu: Plan = LARGE) -> Plan:
+        """The plan for this scale."""
+        return cpu if self.scale == "cpu" else gpu
+
+    def people(self, plan: Plan, part: str) -> PoseDataset:
+        """The people of a plan: part "train", "watched" or "unseen"; nobody is in two of them."""
+        return _people(plan, part, None if self.root is None else str(self.root))
+
+    def hourglass(self, plan: Plan, stacks: int, residuals: int = 1, **more: Any) -> StackedHourglass:
+        """A stacked hourglass that fits the plan; LSPET's unlabelled joints carry no loss."""
+        usual: dict[str, Any] = {
+            "joints": len(self.people(plan, "watched").skeleton), "stacks": stacks, "residuals": residuals,
+            "features": plan.features, "depth": plan.depth,
+            "unlabelled": "ignore" if plan.data == "lspet" else "zero",
+        }  # fmt: skip
+        return StackedHourglass(**usual | more)
+
+    def train(self, label: str, make: Callable[[], PoseNetwork], plan: Plan, seed: int = 0) -> Run:
+        """Train the network that `make` returns. `label` names its folder, with the seed.
+
+        Runs with one label must have the same network and plan: a second experiment finds the first
+        one's run there and takes it.
+        """
+        folder = self.folder / f"{label}-seed{seed}"
+        begun = (folder / "checkpoint.pt").exists()
+        if begun and not self.resume:
+            raise InputError(folder, "run", "none of that name yet, or --resume to go on")
+        people = self.people(plan, "train")
+        an_epoch = -(-len(people) // plan.batch)
+        torch.manual_seed(seed)
+        network = make()
+        opening: list[float] = _read_opening(folder) if begun else []
+
+        def after_step(step: int, loss: float) -> None:
+            if step < OPENING:
+                del opening[step:]
+                opening.append(loss)
+                if step == OPENING - 1:
+                    _write_opening(folder, opening)
+            if step % an_epoch == 0 and (folder / "checkpoint.pt").exists():
+                self.pause(f"{label}, seed {seed}, after {step // an_epoch} of {plan.epochs} epochs")
+
+        self.pause(f"before {label}, seed {seed}")
+        history = training.train(
+            network, people, self.people(plan, "watched"), epochs=plan.epochs,
+            size=plan.size, batch=plan.batch, learning_rate=plan.learning_rate, augment=plan.augment,
+            optimizer=plan.optimizer, schedule=plan.schedule, seed=seed, device=self.device,
+            resident=self.device.type == "cuda", folder=folder, resume=begun, progress=self.progress,
+            after_step=after_step,
+        )  # fmt: skip
+        self.seconds += sum(row["seconds"] for row in history)
+        return Run(label, seed, network, history, opening, self.measure(network, plan))
+
+    def pause(self, where: str) -> None:
+        """Raise `Paused` if this piece's time is over."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise Paused(where)
+
+    def measure(self, network: PoseNetwork, plan: Plan, flip: bool = False, **how: Any) -> Evaluation:
+        """What a network finds on the unseen people."""
+        started = time.perf_counter()
+        size = network.size or plan.size
+        found = evaluate(
+            network, self.people(plan, "unseen"), size, flip, batch=32, device=self.device, **how
+        )
+        self.seconds += time.perf_counter() - started
+        return found
+
+    def record(self, name: str, findings: Findings) -> records.Record:
+        """Findings with who, where and when."""
+        return records.Record(
+            name, self.scale, findings.settings, findings.seeds, self.code, records.describe(self.device),
+            records.versions(), time.strftime("%Y-%m-%d", time.gmtime()), round(self.seconds, 1),
+            findings.curves, findings.results, findings.paper, findings.verdict,
+        )  # fmt: skip
+
+
+@cache
+def _people(plan: Plan, part: str, root: str | None) -> PoseDataset:
+    """Cached, since all networks of a comparison read the same people, and puppets are painted once."""
+    people = _lspet(plan, part, root) if plan.data == "lspet" else _puppets(plan, part)
+    if part == "watched":  # accuracy against training is the 8 joints', as in Figure 8
+        people.skeleton = replace(people.skeleton, scored=tuple(limbs(people.skeleton)))
+    return people
+
+
+def _lspet(plan: Plan, part: str, root: str | None) -> PoseDataset:
+    train = LSPET(root, "train")
+    numbers = {"watched": range(WATCHED), "train": range(WATCHED, len(train))}
+    people = train.subset(numbers[part]) if part in numbers else LSPET(root, "held-out")
+    count = {"train": plan.people, "watched": plan.watched, "unseen": plan.unseen}[part]
+    return people.subset(range(len(people))[:count])
+
+
+def _puppets(plan: Plan, part: str) -> PoseDataset:
+    # The unseen scenes are numbered on from the watched ones, so that no scene is in both.
+    if part == "train":
+        return InMemory(Puppets(plan.people or 8000, 0, plan.size, plan.skeleton))
+    every = Puppets(plan.watched + plan.unseen, UNSEEN_SEED, plan.size, plan.skeleton)
+    numbers = {"watched": range(plan.watched), "unseen": range(plan.watched, len(every))}[part]
+    return InMemory(every.subset(numbers))
+
+
+def limbs(skeleton: Skeleton) -> list[int]:
+    """The paper's 8 joints (section 4.2), "all joints excluding those associated with the head and torso"."""
+    names = ("wrist", "elbow", "knee", "ankle")
+    return [j for j, name in enumerate(skeleton.joints) if name.split("_")[-1] in names]
+
+
+def accuracy(found: Evaluation, plan: Plan, stage: int = -1, joints: list[int] | None = None) -> float:
+    """Mean PCK of a stage over `joints` (the 8 limb joints), by the plan's measure."""
+    chosen = limbs(found.skeleton) if joints is None else joints
+    return round(found.pck(*plan.measure, stage).of(chosen).mean, 4)
+
+
+def spread(values: Iterable[float]) -> dict[str, Any]:
+    """Mean, lowest and highest of the seeds, and each, rounded to what means something."""
+    values = [round(float(value), 4) for value in values]
+    return {"mean": round(statistics.mean(values), 4), "range": [min(values), max(values)], "each": values}
+
+
+def curve(history: list[dict[str, float]], plan: Plan, people: int) -> dict[str, list]:
+    """Accuracy against training: steps, seconds of this device, loss, and PCK by stage."""
+    steps = -(-people // plan.batch)
+    seconds = 0.0
+    axes: dict[str, list] = {"step": [], "seconds": [], "loss": []}
+    for row in history:
+        seconds += row["seconds"]
+        axes["step"].append(int(row["epoch"]) * steps)
+        axes["seconds"].append(round(seconds, 1))
+        axes["loss"].append(round(row["loss"], 7))
+        for name in (name for name in row if name.startswith("pck")):
+            axes.setdefault(name, []).append(round(row[name], 4))
+    return axes
+
+
+def settings(plan: Plan, **more: Any) -> dict[str, Any]:
+    """A plan as a record states it."""
+    return asdict(plan) | {"depth": plan.depth} | more
+
+
+def openings(runs: Iterable[Run]) -> dict[str, dict[str, list]]:
+    """The first steps' losses of each label's first run, for the repetition bit for bit."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        first.setdefault(run.label, run)
+    return {f"opening {label}": {"loss": run.opening} for label, run in first.items()}
+
+
+def weights(run: Run, name: str) -> Path | None:
+    """Where a run's network is shipped, in half precision; only the first process writes."""
+    path = records.PACKAGE / "weights" / f"{name}.safetensors"
+    if distributed.is_main():
+        checkpoints.save_weights(run.network, path, half=True)
+    return path
+
+
+def _write_opening(folder: Path, losses: list[float]) -> None:
+    with checkpoints.atomic(folder / "opening.json") as partial:
+        partial.write_text(json.dumps(losses))
+
+
+def _read_opening(folder: Path) -> list[float]:
+    path = folder / "opening.json"
+    return json.loads(path.read_text()) if path.exists() else []
