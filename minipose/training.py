@@ -31,7 +31,9 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "sgd": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
 }
-SCHEDULES = ("plateau", "cosine", "constant")
+SCHEDULES = ("plateau", "cosine", "warmup", "constant")
+# "warmup" rises over this share of all epochs.
+WARMUP = 0.05
 
 
 def train(
@@ -69,7 +71,8 @@ def train(
     accumulate : micro-batches in which each process takes its part of a step, for want of memory or
         of processes: BatchNorm sees one at a time, and P processes equal one with accumulate=P.
     schedule : "plateau" divides the rate by 5, once, when validation PCK (or else the training loss)
-        has not improved for `patience` epochs; "cosine" lets it fall to zero over all epochs.
+        has not improved for `patience` epochs; "cosine" lets it fall to zero over all epochs; "warmup"
+        is the cosine after a linear rise over the first twentieth, which wide networks need.
     augment : a recipe of `augmentation`. seed : of order and draws.
     resident : keep everybody's surroundings on the device and cut crops there (`Resident`), which only
         pays on a GPU: there it takes the loader's place and its `workers`.
@@ -237,6 +240,10 @@ class Rate:
         """Rate at `epoch`, counted from 0, fractions being parts of an epoch."""
         if self.schedule == "cosine":
             return self.start * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
+        if self.schedule == "warmup":
+            done = epoch / self.epochs
+            falling = 0.5 * (1 + math.cos(math.pi * max(0.0, done - WARMUP) / (1 - WARMUP)))
+            return self.start * min(falling, done / WARMUP)
         if self.schedule == "plateau" and self._has_plateaued(history):
             return self.start / 5
         return self.start

@@ -138,6 +138,34 @@ def test_rate_without_validation_watches_the_loss():
     assert rate.at(4, [dict(loss=v) for v in (4.0, 3.0, 3.0, 3.5)]) == 0.2
 
 
+def test_warmup_by_hand():
+    rate = Rate("warmup", 2.0, epochs=100, patience=1)
+    # A twentieth of 100 epochs is 5: half the rise after 2.5, half the fall in the middle of the other 95.
+    assert [rate.at(epoch, []) for epoch in (0, 2.5, 5)] == pytest.approx([0.0, 1.0, 2.0])
+    assert rate.at(52.5, []) == pytest.approx(1.0)
+    assert rate.at(100, []) == pytest.approx(0.0)
+
+
+def test_after_step_sees_every_step_and_may_end_the_training(tmp_path):
+    seen = []
+
+    def watch(step, loss):
+        seen.append((step, loss))
+        if step == 3:
+            raise KeyboardInterrupt
+
+    network = StackedHourglass(16, stacks=1, features=8, depth=1)
+    with pytest.raises(KeyboardInterrupt):
+        minipose.train(
+            network, Puppets(6, size=32), epochs=9, size=32, batch=2, folder=tmp_path, progress=False,
+            device="cpu", after_step=watch,
+        )  # fmt: skip
+    assert [step for step, _ in seen] == [0, 1, 2, 3]
+    history = read_history(tmp_path / "history.csv")
+    # The one whole epoch is kept, and its loss is the mean of its three steps of two.
+    assert len(history) == 1 and history[0]["loss"] == pytest.approx(sum(x for _, x in seen[:3]) / 3)
+
+
 def test_cosine_by_hand():
     rate = Rate("cosine", 2.0, epochs=4, patience=1)
     assert [rate.at(e, []) for e in (0, 2, 4)] == pytest.approx([2, 1, 0])
@@ -165,7 +193,7 @@ def test_nothing_to_train(puppets):
     "arguments, message",
     [
         (dict(optimizer="adagrad"), "optimizer must be one of rmsprop, adam, sgd"),
-        (dict(schedule="steps"), "schedule must be one of plateau, cosine, constant"),
+        (dict(schedule="steps"), "schedule must be one of plateau, cosine, warmup, constant"),
         (dict(augment="heavy"), "augment must be one of none, paper, code"),
         (dict(resume=True), "resume needs the folder"),
     ],

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minipose.errors import InputError
-from minipose.experiments import hourglass, records
+from minipose.experiments import flipping, framing, hourglass, reading, records, reference, speed
 from minipose.experiments.bench import Bench, Findings, Paused
 
 
@@ -22,6 +22,18 @@ class Experiment:
 
 
 EXPERIMENTS = {
+    "reference": Experiment(
+        reference.reference,
+        "trains the networks that the package ships",
+        "section 3.4",
+        {"cpu": 90, "gpu": 20},
+    ),
+    "speed": Experiment(
+        speed.speed,
+        "samples a second and memory, beside the floors of the device",
+        "section 3.4",
+        {"cpu": 5, "gpu": 8},
+    ),
     "stacking": Experiment(
         hourglass.stacking,
         "one hourglass or two, with and without intermediate supervision",
@@ -33,6 +45,42 @@ EXPERIMENTS = {
         "1, 2, 4, 8 stacks of one capacity, and each one's intermediate predictions",
         "Figure 9",
         {"cpu": 40, "gpu": 60},
+    ),
+    "systems": Experiment(
+        reference.systems,
+        "all networks of the package on the same people, for the same number of steps",
+        "their papers",
+        {"cpu": 3, "gpu": 10},
+    ),
+    "flip": Experiment(
+        flipping.flip,
+        "averaging with the mirrored picture: heatmaps, locations, and the shift by a cell",
+        "section 3.4",
+        {"cpu": 3, "gpu": 2},
+    ),
+    "augmentation": Experiment(
+        framing.augmentation,
+        "nothing varied, the paper's recipe and its code's, on few people",
+        "section 3.4",
+        {"cpu": 15, "gpu": 10},
+    ),
+    "occlusion": Experiment(
+        reading.occlusion,
+        "PCKh of visible and of occluded joints",
+        "Figure 11 left, section 5.2",
+        {"cpu": 2, "gpu": 8},
+    ),
+    "presence": Experiment(
+        reading.presence,
+        "does a heatmap tell whether its joint has a label",
+        "Figure 11 right, section 5.2",
+        {"cpu": 1, "gpu": 8},
+    ),
+    "two-people": Experiment(
+        framing.two_people,
+        "who gets the joints as the crop moves from one person to another",
+        "Figure 10, section 5.1",
+        {"cpu": 4, "gpu": 8},
     ),
 }
 

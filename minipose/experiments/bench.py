@@ -171,8 +171,7 @@ class Bench:
             if step < OPENING:
                 del opening[step:]
                 opening.append(loss)
-                if step == OPENING - 1:
-                    _write_opening(folder, opening)
+                _write_opening(folder, opening)
             if step % an_epoch == 0 and (folder / "checkpoint.pt").exists():
                 self.pause(f"{label}, seed {seed}, after {step // an_epoch} of {plan.epochs} epochs")
 

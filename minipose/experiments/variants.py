@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from minipose.errors import InputError
 from minipose.heatmaps import encode_heatmaps, to_map
 from minipose.models.hourglass import Prediction, StackedHourglass
 from minipose.models.network import PoseNetwork
@@ -65,6 +66,8 @@ class Inception(nn.Module):
 
     def __init__(self, features: int):
         super().__init__()
+        if features % 8:
+            raise InputError("Inception", "features", "a multiple of 8 in every layer", features)
         eighth = features // 8
 
         def layer(incoming: int, outgoing: int, kernel: int) -> nn.Sequential:
@@ -94,12 +97,15 @@ LAYERS = {"plain 5x5": Plain, "bottleneck": Bottleneck, "Inception": Inception}
 
 
 def with_layers(network: StackedHourglass, kind: str) -> StackedHourglass:
-    """The network with every residual module of equal widths replaced by a layer of `LAYERS`, in place."""
-    features = network.arguments["features"]
+    """The network with every residual module of equal widths replaced by a layer of `LAYERS`, in place.
+
+    The two modules of the stem that widen stay. A layer is as wide as what it replaces: one is half as
+    wide as the rest.
+    """
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Residual) and isinstance(child.skip, nn.Identity):
-                setattr(parent, name, LAYERS[kind](features))
+                setattr(parent, name, LAYERS[kind](child.bottleneck[-1].out_channels))
     return network
 
 

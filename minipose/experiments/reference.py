@@ -1,0 +1,125 @@
+"""The networks that the package ships, trained as well as they can be, and all systems side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from minipose.evaluation import Evaluation
+from minipose.experiments.bench import (
+    LARGE,
+    MEDIUM,
+    SMALL,
+    Bench,
+    Findings,
+    Plan,
+    Run,
+    accuracy,
+    curve,
+    openings,
+    settings,
+    weights,
+)
+from minipose.models.network import PoseNetwork
+
+# On unseen people of LSPET, mean PCK@0.2 over the 12 limb joints, as measured for this project's plan: two
+# published networks of mobile size, one in wide use, and two annotators with one another.
+OTHERS = {"mobile hourglass": 0.31, "mobile CPM": 0.38, "production network": 0.56, "two annotators": 0.82}
+
+# Puppets need no augmentation, since one can always paint more of them.
+PUPPETS = replace(MEDIUM, features=64, people=12000, epochs=5, learning_rate=2e-3)
+PHOTOS = Plan(
+    "lspet", size=128, features=64, epochs=20, batch=16, learning_rate=2e-3, augment="code",
+    skeleton="lsp", watched=500,
+)  # fmt: skip
+
+
+def reference(bench: Bench) -> Findings:
+    """Train what is shipped: a pair of equal capacity for the live lab on puppets and on people, and,
+    on a GPU, the wide one.
+
+    The unseen people are measured on once, at the end; plans were tuned on the watched ones.
+    """
+    on_gpu = bench.scale == "gpu"
+    photos = replace(PHOTOS, epochs=120, batch=32, schedule="warmup") if on_gpu else PHOTOS
+    networks: dict[str, tuple[Plan, int, int]] = {
+        "hg1x4-puppets": (PUPPETS, 1, 4),
+        "hg4x1-puppets": (PUPPETS, 4, 1),
+        "hg1x4-lspet": (photos, 1, 4),
+        "hg4x1-lspet": (photos, 4, 1),
+    }
+    if on_gpu:
+        # First, because it is what a GPU is for.
+        networks = {"hg2-lspet": (replace(LARGE, epochs=90, schedule="warmup"), 2, 1)} | networks
+    runs: dict[str, Run] = {}
+    results: dict[str, Any] = {}
+    for name, (plan, stacks, residuals) in networks.items():
+        run = bench.train(f"reference-{name}", _maker(bench, plan, stacks, residuals), plan)
+        weights(run, name)
+        flipped = bench.measure(run.network, plan, flip=True)
+        runs[name] = run
+        results[name] = scores(flipped, plan) | {
+            "without_flip": scores(run.unseen, plan),
+            "parameters": run.parameters,
+            "training_seconds": round(sum(row["seconds"] for row in run.history), 1),
+        }
+    curves = {
+        name: curve(run.history, networks[name][0], len(bench.people(networks[name][0], "train")))
+        for name, run in runs.items()
+    }
+    shown = ", ".join(
+        f"{name} {results[name]['PCK@0.2'] if plan.data == 'lspet' else results[name]['PCKh@0.5']:.3f}"
+        for name, (plan, _, _) in networks.items()
+    )
+    verdict = f"On people that nobody trained on, with the flip test, limb joints: {shown}."
+    return Findings(
+        {name: settings(plan, stacks=s, residuals=r) for name, (plan, s, r) in networks.items()},
+        results, verdict, curves | openings(runs.values()),
+        {"others_on_lspet_pck@0.2": OTHERS},
+    )  # fmt: skip
+
+
+def scores(found: Evaluation, plan: Plan) -> dict[str, Any]:
+    """Means over the 12 limb joints, at the usual thresholds, and the 8 joints' by stage."""
+    normalizer = plan.measure[0]
+    name = "PCKh" if normalizer == "head" else "PCK"
+    means = {
+        f"{name}@{threshold}": found.summary(normalizer, threshold)["mean_over_limb_joints"]
+        for threshold in (0.2, 0.5)
+    }
+    return {k: None if v is None else round(v, 4) for k, v in means.items()} | {
+        "eight_joints_by_stage": [accuracy(found, plan, k) for k in range(len(found.stages))],
+        "per_joint": {
+            joint: None if value is None else round(value, 4)
+            for joint, value in found.summary(*plan.measure)["per_joint"].items()
+        },
+    }
+
+
+def systems(bench: Bench) -> Findings:
+    """Every network of the package on the same people, for the same number of steps."""
+    plan = bench.plan(SMALL)
+    networks = {"stacked hourglass, 2 stacks": _maker(bench, plan, 2, 1)}
+    runs = {
+        name: bench.train(f"systems-{name.replace(' ', '-')}", make, plan) for name, make in networks.items()
+    }
+    results = {
+        name: {
+            "accuracy": accuracy(run.unseen, plan),
+            "parameters": run.parameters,
+            "seconds": round(sum(row["seconds"] for row in run.history), 1),
+        }
+        for name, run in runs.items()
+    }
+    best = max(results, key=lambda name: results[name]["accuracy"])
+    verdict = f"Of {len(results)} under one plan, the best is: {best}, {results[best]['accuracy']:.3f}."
+    people = len(bench.people(plan, "train"))
+    return Findings(
+        settings(plan, joints="wrists, elbows, knees, ankles", flip=False), results, verdict,
+        {name: curve(run.history, plan, people) for name, run in runs.items()} | openings(runs.values()),
+    )  # fmt: skip
+
+
+def _maker(bench: Bench, plan: Plan, stacks: int, residuals: int) -> Callable[[], PoseNetwork]:
+    return lambda: bench.hourglass(plan, stacks, residuals)

@@ -1,0 +1,249 @@
+"""Records are whole or refused; experiments pause, go on and repeat; every record of the book is valid."""
+
+import json
+from dataclasses import asdict, fields, replace
+
+import pytest
+import torch
+
+from minipose import cli, experiments, training
+from minipose.errors import InputError
+from minipose.experiments import EXPERIMENTS, Experiment, bench, hourglass, records
+from minipose.experiments.bench import Bench, Findings, Plan
+from minipose.skeletons import MPII
+
+TINY = Plan(
+    "puppets", size=64, features=8, epochs=3, batch=8, learning_rate=1e-3, people=16, watched=4, unseen=6
+)
+RECORDS = sorted(records.folder().glob("*.json"))
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def content(**changed):
+    return {
+        "format": 1, "name": "made-up", "scale": "cpu", "settings": {"size": 64}, "seeds": [0], "code": "abc",
+        "device": "a processor, 1 thread", "versions": dict.fromkeys(records.VERSIONS, "1.0"),
+        "date": "2026-11-20", "seconds": 1.5, "curves": {"a": {"x": [1, 2], "y": [0.5, None]}},
+        "results": {"answer": 42}, "paper": {}, "verdict": "It holds.",
+    } | changed  # fmt: skip
+
+
+def test_a_record_survives_writing_and_reading(tmp_path):
+    record = records.Record(**content())
+    path = records.write(record, tmp_path)
+    assert path.name == "made-up-cpu.json"
+    assert records.read("made-up", where=tmp_path) == record
+    assert json.loads(path.read_text()) == content()
+    assert record.where == "a processor, 1 thread, 2026-11-20"
+
+
+def test_the_gpu_record_comes_first(tmp_path):
+    for scale in ("cpu", "gpu"):
+        records.write(records.Record(**content(scale=scale)), tmp_path)
+    assert records.read("made-up", where=tmp_path).scale == "gpu"
+    assert records.read("made-up", "cpu", tmp_path).scale == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"device": ""}, "device"),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": ["0"]}, "seeds"),
+        ({"versions": {}}, "versions"),
+        ({"versions": {"torch": "2"}}, "versions.minipose"),
+        ({"date": "yesterday"}, "date"),
+        ({"scale": "tpu"}, "scale"),
+        ({"format": 2}, "format"),
+        ({"verdict": ""}, "verdict"),
+        ({"results": {}}, "results"),
+        ({"results": {"a": [float("nan")]}}, "record.results.a"),
+        ({"curves": {"a": {"x": [1], "y": [1, 2]}}}, "curves.a"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_record_that_lacks_something_is_refused(tmp_path, change, field):
+    path = tmp_path / "made-up-cpu.json"
+    path.write_text(json.dumps(content(**change)))
+    with pytest.raises(InputError) as caught:
+        records.read("made-up", "cpu", tmp_path)
+    assert caught.value.field == field and str(path) in str(caught.value)
+    if change.keys() <= {field.name for field in fields(records.Record)}:
+        path.unlink()
+        with pytest.raises(InputError):
+            records.write(records.Record(**content(**change)), tmp_path)
+        assert not path.exists()
+
+
+def test_a_damaged_or_missing_record_is_one_line(tmp_path):
+    (tmp_path / "made-up-cpu.json").write_text('{"format": 1,')
+    with pytest.raises(InputError, match="a whole JSON file"):
+        records.read("made-up", "cpu", tmp_path)
+    with pytest.raises(InputError, match="minipose experiment other"):
+        records.read("other", where=tmp_path)
+
+
+def test_the_code_is_named_by_its_sources(tmp_path, monkeypatch):
+    for name, text in (("a.py", "x = 1"), ("b.py", "y = 2")):
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(records, "PACKAGE", tmp_path)
+    hashes = []
+    for text in ("y = 2", "y = 3", "y = 2"):
+        (tmp_path / "b.py").write_text(text)
+        hashes.append(records.code.__wrapped__())
+    assert hashes[0] == hashes[2] != hashes[1] and len(hashes[0]) == 12
+
+
+def test_nobody_is_in_two_parts(tmp_path):
+    at = Bench("cpu", tmp_path)
+    ids = [{sample.id for sample in at.people(TINY, part)} for part in ("train", "watched", "unseen")]
+    assert [len(each) for each in ids] == [16, 4, 6]
+    assert not (ids[0] & ids[1] or ids[0] & ids[2] or ids[1] & ids[2])
+
+
+def test_nobody_of_lspet_is_in_two_parts(tmp_path, real_data):
+    plan = replace(bench.LARGE, size=64)
+    at = Bench("gpu", tmp_path, root=real_data / "lspet")
+    ids = [{sample.id for sample in at.people(plan, part)} for part in ("train", "watched", "unseen")]
+    assert [len(each) for each in ids] == [7500, 500, 1000]
+    assert not (ids[0] & ids[1] or ids[0] & ids[2] or ids[1] & ids[2])
+
+
+def test_the_eight_joints():
+    names = [MPII.joints[j] for j in bench.limbs(MPII)]
+    kinds = {name.split("_")[1] for name in names}
+    assert len(names) == 8 and kinds == {"wrist", "elbow", "knee", "ankle"}
+
+
+def test_curve_and_spread_by_hand():
+    history = [
+        {"epoch": 1.0, "loss": 0.5, "seconds": 2.0, "pck_stage_1": 0.1, "pck": 0.1, "learning_rate": 1.0},
+        {"epoch": 2.0, "loss": 0.25, "seconds": 3.0, "pck_stage_1": 0.2, "pck": 0.3, "learning_rate": 0.5},
+    ]
+    # 17 people in batches of 8 are 3 steps an epoch.
+    assert bench.curve(history, TINY, 17) == {
+        "step": [3, 6], "seconds": [2.0, 5.0], "loss": [0.5, 0.25],
+        "pck_stage_1": [0.1, 0.2], "pck": [0.1, 0.3],
+    }  # fmt: skip
+    assert bench.spread([0.1, 0.3, 0.2]) == {"mean": 0.2, "range": [0.1, 0.3], "each": [0.1, 0.3, 0.2]}
+
+
+def test_a_run_in_two_pieces_equals_one_whole(tmp_path, one_thread):
+    def run(at):
+        return at.train("x", lambda: at.hourglass(TINY, 1), TINY)
+
+    whole = run(Bench("cpu", tmp_path / "whole"))
+    pieces = Bench("cpu", tmp_path / "pieces")
+    pieces.pause = lambda where: _end(where, "after 1 of 3")
+    with pytest.raises(bench.Paused, match="after 1 of 3 epochs"):
+        run(pieces)
+    again = run(Bench("cpu", tmp_path / "pieces", resume=True))
+    assert again.opening == whole.opening and len(whole.opening) == 6
+    assert [row["loss"] for row in again.history] == [row["loss"] for row in whole.history]
+    assert torch.equal(again.unseen.predicted, whole.unseen.predicted)
+    with pytest.raises(InputError, match="--resume"):
+        run(Bench("cpu", tmp_path / "pieces"))
+
+
+def _end(where, at):
+    if at in where:
+        raise bench.Paused(where)
+
+
+def test_time_over_is_told_before_a_run_begins(tmp_path):
+    over = Bench("cpu", tmp_path, minutes=1e-9)
+    with pytest.raises(bench.Paused, match="before x, seed 0"):
+        over.train("x", lambda: over.hourglass(TINY, 1), TINY)
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_stages_and_stacking_at_a_tiny_size(tmp_path, monkeypatch, one_thread):
+    shipped = []
+    monkeypatch.setattr(hourglass, "SMALL", replace(TINY, epochs=1))
+    monkeypatch.setattr(hourglass, "MEDIUM", replace(TINY, size=128, epochs=1))
+    monkeypatch.setattr(hourglass, "weights", lambda run, name: shipped.append((name, run.parameters)))
+    at = Bench("cpu", tmp_path)
+    found = hourglass.stages(at)
+    assert set(found.results["final"]) == {"1", "2", "4", "8"} and found.seeds == [0, 1, 2]
+    assert len(found.results["by_stage"]["8"]) == 8
+    # Halfway through two stacks is after the first; through eight, after the fourth.
+    for stacks, half in (("2", 0), ("4", 1), ("8", 3)):
+        assert found.results["halfway"][stacks] == found.results["by_stage"][stacks][half]
+        assert found.results["final"][stacks] == found.results["by_stage"][stacks][-1]
+    found = hourglass.stacking(at)
+    assert set(found.results["placements"]) >= {"before pooling", "nowhere"}
+    records.write(at.record("stacking", found), tmp_path)
+    assert len(shipped) == 8
+
+
+def test_the_command_line(tmp_path, monkeypatch, capsys):
+    def made_up(at):
+        at.seconds += 120
+        if at.deadline is not None:
+            at.deadline = 0
+            at.pause("in the middle")
+        return Findings({"size": 64}, {"answer": 42}, "It holds.")
+
+    monkeypatch.setattr(
+        experiments, "EXPERIMENTS", {"made-up": Experiment(made_up, "nothing", "3.4", {"cpu": 9, "gpu": 8})}
+    )
+    command = ["experiment", "made-up", "--results", str(tmp_path), "--runs", str(tmp_path)]
+    assert cli.main([*command, "--minutes", "3"]) == 0
+    assert "paused in the middle" in capsys.readouterr().out and not list(tmp_path.glob("*.json"))
+    assert cli.main(["experiment", "--list", "--results", str(tmp_path)]) == 0
+    assert "9 min on a CPU, 8 min on a GPU; no record" in capsys.readouterr().out
+    assert cli.main(command) == 0
+    assert "It holds." in capsys.readouterr().out
+    assert cli.main(["experiment", "--list", "--results", str(tmp_path)]) == 0
+    listed = capsys.readouterr().out
+    assert "2 min on a CPU, 8 min on a GPU" in listed and "still at CPU scale" in listed
+    assert records.read("made-up", where=tmp_path).results == {"answer": 42}
+    assert cli.main(["experiment", "nonsense"]) == 2
+    assert "one of made-up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_every_record_of_the_book_is_valid(path):
+    name, scale = path.stem.rsplit("-", 1)
+    record = records.read(name, scale)
+    assert (record.name, record.scale) == (name, scale) and name in EXPERIMENTS
+
+
+def test_every_experiment_has_a_record():
+    assert {path.stem.rsplit("-", 1)[0] for path in RECORDS} == set(EXPERIMENTS)
+
+
+def test_the_opening_of_a_record_repeats(one_thread, tmp_path):
+    record = records.read("systems", "cpu")
+    plan = Plan(**{field.name: record.settings[field.name] for field in fields(Plan)})
+    label, curve = next((name, each) for name, each in record.curves.items() if name.startswith("opening"))
+    at, losses = Bench("cpu", tmp_path), []
+
+    def collect(step, loss):
+        losses.append(loss)
+        if len(losses) == bench.OPENING:
+            raise bench.Paused(label)
+
+    torch.manual_seed(record.seeds[0])
+    with pytest.raises(bench.Paused):
+        training.train(
+            at.hourglass(plan, 2), at.people(plan, "train"), epochs=plan.epochs, size=plan.size,
+            batch=plan.batch, learning_rate=plan.learning_rate, augment=plan.augment, seed=record.seeds[0],
+            optimizer=plan.optimizer, schedule=plan.schedule, device="cpu", progress=False,
+            after_step=collect,
+        )  # fmt: skip
+    same = records.describe(at.device) == record.device and records.versions() == record.versions
+    # Another processor or version may round differently, and little differences grow.
+    assert losses == curve["loss"] if same else losses == pytest.approx(curve["loss"], rel=0.05)
+
+
+def test_settings_state_the_whole_plan():
+    stated = bench.settings(TINY, extra=1)
+    assert stated == asdict(TINY) | {"depth": 2, "extra": 1}
