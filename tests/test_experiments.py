@@ -5,10 +5,11 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 import torch
+from conftest import real_data
 
 from minipose import cli, experiments, training
 from minipose.errors import InputError
-from minipose.experiments import EXPERIMENTS, Experiment, bench, hourglass, records
+from minipose.experiments import EXPERIMENTS, Experiment, bench, hourglass, records, reference
 from minipose.experiments.bench import Bench, Findings, Plan
 from minipose.skeletons import MPII
 
@@ -108,11 +109,11 @@ def test_nobody_is_in_two_parts(tmp_path):
     assert not (ids[0] & ids[1] or ids[0] & ids[2] or ids[1] & ids[2])
 
 
-def test_nobody_of_lspet_is_in_two_parts(tmp_path, real_data):
+def test_nobody_of_lspet_is_in_two_parts(tmp_path):
     plan = replace(bench.LARGE, size=64)
-    at = Bench("gpu", tmp_path, root=real_data / "lspet")
+    at = Bench("gpu", tmp_path, root=real_data("lspet"))
     ids = [{sample.id for sample in at.people(plan, part)} for part in ("train", "watched", "unseen")]
-    assert [len(each) for each in ids] == [7500, 500, 1000]
+    assert [len(each) for each in ids] == [7500, 250, 1000]
     assert not (ids[0] & ids[1] or ids[0] & ids[2] or ids[1] & ids[2])
 
 
@@ -181,6 +182,23 @@ def test_stages_and_stacking_at_a_tiny_size(tmp_path, monkeypatch, one_thread):
     assert set(found.results["placements"]) >= {"before pooling", "nowhere"}
     records.write(at.record("stacking", found), tmp_path)
     assert len(shipped) == 8
+
+
+TRAINED = ("reference", "stages", "stacking", "systems")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_gpu_pieces_take_a_few_steps_on_a_cpu(name, tmp_path, monkeypatch, one_thread):
+    def tiny(self, cpu, gpu=bench.LARGE):
+        assert gpu.data == "puppets" or gpu.skeleton == "lsp"
+        return replace(gpu, size=128, features=8, epochs=1, people=32, watched=4, unseen=6, batch=16)
+
+    monkeypatch.setattr(Bench, "plan", tiny)
+    for module in (hourglass, reference):
+        monkeypatch.setattr(module, "weights", lambda run, name: None)
+    at = Bench("gpu", tmp_path, root=real_data("lspet"), device="cpu")
+    path = records.write(at.record(name, EXPERIMENTS[name].run(at)), tmp_path)
+    assert records.read(name, "gpu", tmp_path).seconds > 0 and path.name == f"{name}-gpu.json"
 
 
 def test_the_command_line(tmp_path, monkeypatch, capsys):

@@ -42,16 +42,18 @@ def reference(bench: Bench) -> Findings:
     The unseen people are measured on once, at the end; plans were tuned on the watched ones.
     """
     on_gpu = bench.scale == "gpu"
-    photos = replace(PHOTOS, epochs=120, batch=32, schedule="warmup") if on_gpu else PHOTOS
+    photos = bench.plan(PHOTOS, replace(PHOTOS, epochs=120, batch=32, schedule="warmup"))
+    puppets = bench.plan(PUPPETS, PUPPETS)
     networks: dict[str, tuple[Plan, int, int]] = {
-        "hg1x4-puppets": (PUPPETS, 1, 4),
-        "hg4x1-puppets": (PUPPETS, 4, 1),
+        "hg1x4-puppets": (puppets, 1, 4),
+        "hg4x1-puppets": (puppets, 4, 1),
         "hg1x4-lspet": (photos, 1, 4),
         "hg4x1-lspet": (photos, 4, 1),
     }
     if on_gpu:
         # First, because it is what a GPU is for.
-        networks = {"hg2-lspet": (replace(LARGE, epochs=90, schedule="warmup"), 2, 1)} | networks
+        large = bench.plan(LARGE, replace(LARGE, epochs=90, schedule="warmup"))
+        networks = {"hg2-lspet": (large, 2, 1)} | networks
     runs: dict[str, Run] = {}
     results: dict[str, Any] = {}
     for name, (plan, stacks, residuals) in networks.items():
