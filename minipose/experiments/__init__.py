@@ -7,7 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minipose.errors import InputError
-from minipose.experiments import flipping, framing, hourglass, reading, records, reference, speed
+from minipose.experiments import (
+    codecs,
+    flipping,
+    framing,
+    hourglass,
+    inside,
+    reading,
+    records,
+    reference,
+    speed,
+    targets,
+)
 from minipose.experiments.bench import Bench, Findings, Paused
 
 
@@ -51,6 +62,36 @@ EXPERIMENTS = {
         "all networks of the package on the same people, for the same number of steps",
         "their papers",
         {"cpu": 3, "gpu": 10},
+    ),
+    "layers": Experiment(
+        inside.layers,
+        "plain, bottleneck and Inception layers in place of the residual module",
+        "section 3.2",
+        {"cpu": 10, "gpu": 12},
+    ),
+    "gradients": Experiment(
+        inside.gradients,
+        "gradient sizes from input to output, with and without intermediate supervision",
+        "Figure 5 of CPM",
+        {"cpu": 6, "gpu": 10},
+    ),
+    "regression": Experiment(
+        targets.regression,
+        "coordinates answered directly, against heatmaps",
+        "section 2",
+        {"cpu": 8, "gpu": 20},
+    ),
+    "decoding": Experiment(
+        codecs.decoding,
+        "what codecs lose by themselves, and four ways to read a heatmap",
+        "section 3.4",
+        {"cpu": 2, "gpu": 2},
+    ),
+    "sigma": Experiment(
+        targets.sigma,
+        "targets from narrow to wide, and why too narrow ones disappear",
+        "section 3.4; student report, section 4.5",
+        {"cpu": 10, "gpu": 25},
     ),
     "flip": Experiment(
         flipping.flip,

@@ -105,7 +105,20 @@ def with_layers(network: StackedHourglass, kind: str) -> StackedHourglass:
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Residual) and isinstance(child.skip, nn.Identity):
-                setattr(parent, name, LAYERS[kind](child.bottleneck[-1].out_channels))
+                entrance = child.bottleneck[0]
+                assert isinstance(entrance, nn.BatchNorm2d)
+                setattr(parent, name, LAYERS[kind](entrance.num_features))
+    return network
+
+
+def without_normalization(network: StackedHourglass) -> StackedHourglass:
+    """The network with every BatchNorm taken out, in place."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, nn.Identity())
+            elif isinstance(child, nn.ReLU):
+                child.inplace = False  # what it would overwrite is no longer BatchNorm's copy
     return network
 
 
@@ -141,8 +154,10 @@ class CoordinateRegression(PoseNetwork):
     def loss(self, stages, keypoints, visibility, others=None):
         points, (height, width) = self._points(stages[0])
         units = torch.tensor([width, height], device=points.device)
-        error = ((points - to_map(keypoints, 4)) / units).square().sum(-1)
-        return torch.where(visibility > 0, error, 0.0).mean()
+        labelled = (visibility > 0)[..., None]
+        # NaN must not enter at all: times zero it still is a NaN in the gradient.
+        target = torch.where(labelled, to_map(keypoints, 4), points)
+        return ((points - target) / units).square().sum(-1).mean()
 
     def _points(self, stage: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
         """(B, J, 2) map px and the maps' (height, width)."""

@@ -1,0 +1,117 @@
+"""Model cards of the networks that experiments ship, written from their records.
+
+python -m minipose.experiments.cards writes them into minipose/weights; a test compares.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minipose.experiments import records
+from minipose.pretrained import FOLDER, load
+
+# Experiments that ship networks; each record's results["shipped"] holds their scores by name.
+SOURCES = ("reference", "stages", "stacking")
+PEOPLE = {
+    "puppets": "Painted puppets (`minipose.data.Puppets`), MPII's 16 joints. No photograph was seen.",
+    "lspet": """Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011), LSP's 14 joints: people of its 8,000
+to train on. Photos of gymnastics, parkour and athletics; joints without a label carry no loss. The 1,000
+of `minipose/data/lspet_held_out.txt` were measured on once, at the end; nothing was chosen on them.""",
+}
+LIMITS = {
+    "puppets": "Puppets are not people: on photographs it is of no use.",
+    "lspet": """It has learned one kind of photo: sport, one person, seen whole. Use it to learn from, not to judge
+anybody's movements.""",
+}
+TERMS = {
+    "puppets": "MIT, like the code that drew its data.",
+    "lspet": """The weights are MIT. No licence text ships with LSPET; its authors ask to be cited, and the photos come
+from Flickr. None of its photos is part of this package.""",
+}
+
+
+def card(name: str, record: records.Record) -> str:
+    """The card of the network `name` that a record ships, as Markdown."""
+    network, found = load(name), record.results["shipped"][name]
+    plan = record.settings.get(name, record.settings)
+    arguments = network.arguments
+    parameters = sum(p.numel() for p in network.parameters())
+    shape = f"{arguments['stacks']} x {arguments['residuals']}"
+    recipe = f"`minipose experiment {record.name} --scale {record.scale}`, seed {record.seeds[0]}"
+    rows = [f"| {metric} | {value} |" for metric, value in found["means"].items()]
+    worst = sorted((value, joint) for joint, value in found["per_joint"].items() if value is not None)
+    lines = [
+        f"# {name}",
+        "",
+        f"Hourglasses x residual modules a level: {shape}; {arguments['features']} features, crops of "
+        f"{network.size} px. {parameters:,} parameters,\nconvolutions stored in half precision.",
+        "",
+        "## Data",
+        "",
+        PEOPLE[plan["data"]],
+        "",
+        "## Recipe",
+        "",
+        f"{recipe}: {plan['epochs']} epochs of {plan['optimizer']}\nat {plan['learning_rate']:g} "
+        f'({plan["schedule"]}), batches of {plan["batch"]}, augmentation "{plan["augment"]}".',
+        "",
+        "## Device",
+        "",
+        f"{record.where}.",
+        "",
+        "## Scores",
+        "",
+        f"On {found['people']} people that nobody trained on, {found['how']}:",
+        "",
+        "| metric, mean over the 12 limb joints | |",
+        "|---|---|",
+        *rows,
+        "",
+        _stages(found),
+        "",
+        "## Limits",
+        "",
+        f"{LIMITS[plan['data']]} {_worst(worst)}{_hidden(found)}",
+        "It expects a crop of about 1.5 times the box of the joints, with the person in its centre.",
+        "",
+        "## Terms",
+        "",
+        TERMS[plan["data"]],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _worst(ranked: list[tuple[float, str]]) -> str:
+    low, high = ranked[:3], ranked[-2:]
+    names = ", ".join(f"{joint.replace('_', ' ')} {value:.2f}" for value, joint in low)
+    best = ", ".join(f"{joint.replace('_', ' ')} {value:.2f}" for value, joint in reversed(high))
+    return f"Worst joints: {names}; best: {best}."
+
+
+def _hidden(found: dict[str, Any]) -> str:
+    if found.get("occluded") is None:
+        return ""
+    return f" Of visible joints it finds {found['visible']:.2f}, of occluded ones {found['occluded']:.2f}."
+
+
+def _stages(found: dict[str, Any]) -> str:
+    values = ", ".join(f"{value:.3f}" for value in found["eight_joints_by_stage"])
+    return f"Wrists, elbows, knees and ankles by stage, first to last: {values}."
+
+
+def cards() -> dict[str, str]:
+    """Name and text of every card, from the records that the book has."""
+    found = {}
+    for source in SOURCES:
+        record = records.read(source)
+        found |= {name: card(name, record) for name in record.results["shipped"]}
+    return found
+
+
+def main() -> None:
+    for name, text in cards().items():
+        (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
