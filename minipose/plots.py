@@ -76,6 +76,28 @@ def draw_heatmap(image, heatmap, axes=None, stride: int = 4):
     return axes
 
 
+def draw_flow(boxes, arrows, axes):
+    """Boxes with text, and arrows between them: how a network is wired.
+
+    boxes : name -> (x, y, text, colour). arrows : (from, to) or (from, to, bend); 0 is straight, and a
+    bend of -0.5 leaves a vertical arrow's line by half its length.
+    """
+    drawn = {}
+    for name, (x, y, text, colour) in boxes.items():
+        shape = dict(boxstyle="round,pad=0.45", facecolor=colour, edgecolor="black", linewidth=0.8)
+        drawn[name] = axes.text(x, y, text, ha="center", va="center", bbox=shape, zorder=3)
+    for start, end, *bend in arrows:
+        axes.annotate(
+            "", boxes[end][:2], boxes[start][:2], zorder=4,  # once the boxes know their size
+            arrowprops=dict(
+                arrowstyle="-|>", color="black", linewidth=1.2, patchA=drawn[start].get_bbox_patch(),
+                patchB=drawn[end].get_bbox_patch(), connectionstyle=f"arc3,rad={bend[0] if bend else 0}",
+            ),
+        )  # fmt: skip
+    axes.set_axis_off()
+    return axes
+
+
 def draw_history(history: list[dict[str, float]], axes=None):
     """PCK of each stage against the epoch, as training measured it on the validation set."""
     axes = axes if axes is not None else _figure((6, 3.5)).add_subplot()
@@ -99,6 +121,13 @@ def draw_curve(thresholds, curves: dict[str, list[float]], normalizer: str, axes
     axes.grid(alpha=0.3)
     axes.legend()
     return axes
+
+
+def sign(figure: Figure, record) -> Figure:
+    """Say below a figure which record it is drawn from, and where and when that was measured."""
+    text = f"record {record.name}, {record.scale} scale: {record.where}"
+    figure.text(0.5, 0, text, ha="center", va="top", fontsize=10, wrap=True)
+    return figure
 
 
 def _picture(photo):

@@ -9,8 +9,21 @@ from conftest import real_data
 
 from minipose import cli, experiments, training
 from minipose.errors import InputError
-from minipose.experiments import EXPERIMENTS, Experiment, bench, hourglass, records, reference
-from minipose.experiments.bench import Bench, Findings, Plan
+from minipose.evaluation import Evaluation
+from minipose.experiments import (
+    EXPERIMENTS,
+    Experiment,
+    bench,
+    hourglass,
+    measures,
+    records,
+    reference,
+)
+from minipose.experiments.bench import (
+    Bench,
+    Findings,
+    Plan,
+)
 from minipose.skeletons import MPII
 
 TINY = Plan(
@@ -118,7 +131,7 @@ def test_nobody_of_lspet_is_in_two_parts(tmp_path):
 
 
 def test_the_eight_joints():
-    names = [MPII.joints[j] for j in bench.limbs(MPII)]
+    names = [MPII.joints[j] for j in measures.limbs(MPII)]
     kinds = {name.split("_")[1] for name in names}
     assert len(names) == 8 and kinds == {"wrist", "elbow", "knee", "ankle"}
 
@@ -129,11 +142,11 @@ def test_curve_and_spread_by_hand():
         {"epoch": 2.0, "loss": 0.25, "seconds": 3.0, "pck_stage_1": 0.2, "pck": 0.3, "learning_rate": 0.5},
     ]
     # 17 people in batches of 8 are 3 steps an epoch.
-    assert bench.curve(history, TINY, 17) == {
+    assert measures.curve(history, TINY, 17) == {
         "step": [3, 6], "seconds": [2.0, 5.0], "loss": [0.5, 0.25],
         "pck_stage_1": [0.1, 0.2], "pck": [0.1, 0.3],
     }  # fmt: skip
-    assert bench.spread([0.1, 0.3, 0.2]) == {"mean": 0.2, "range": [0.1, 0.3], "each": [0.1, 0.3, 0.2]}
+    assert measures.spread([0.1, 0.3, 0.2]) == {"mean": 0.2, "range": [0.1, 0.3], "each": [0.1, 0.3, 0.2]}
 
 
 def test_a_run_in_two_pieces_equals_one_whole(tmp_path, one_thread):
@@ -262,6 +275,33 @@ def test_the_opening_of_a_record_repeats(one_thread, tmp_path):
     assert losses == curve["loss"] if same else losses == pytest.approx(curve["loss"], rel=0.05)
 
 
+def test_scores_for_a_card_by_hand():
+    # Two people of one joint kind each; heads of 10 px, so that PCKh@0.5 allows 5 px and PCKh@0.2 allows 2.
+    joints, people = len(MPII), 2
+    target = torch.zeros(people, joints, 2, dtype=torch.float64)
+    near, far = target.clone(), target.clone()
+    near[1, :, 0], far[..., 0] = 3.0, 7.0
+    visibility = torch.full((people, joints), 2)
+    visibility[1] = 1
+    sizes = {"head": torch.full((people,), 10.0).double(), "torso": torch.full((people,), 10.0).double()}
+    nothing = torch.zeros(people, joints)
+    found = Evaluation([far, near], nothing, nothing, target, visibility, sizes, MPII, True, [])
+    scored = measures.scores(found, TINY, "as a test")
+    assert scored["means"] == {"PCKh@0.2": 0.5, "PCKh@0.5": 1.0} and scored["people"] == 2
+    assert scored["eight_joints_by_stage"] == [0.0, 1.0]
+    assert (scored["visible"], scored["occluded"]) == (1.0, 1.0)
+    strict = measures.scores(found, replace(TINY, data="lspet"), "as a test")
+    # By 0.2 of the torso the second person's 3 px are too far; it is the occluded one.
+    assert strict["means"] == {"PCK@0.2": 0.5, "PCK@0.5": 1.0}
+    assert (strict["visible"], strict["occluded"]) == (1.0, 0.0)
+    assert set(strict["per_joint"].values()) == {0.5}
+
+
+def test_committed_cards_are_the_records():
+    for name, text in cards.cards().items():
+        assert (cards.FOLDER / f"{name}.md").read_text(encoding="utf-8") == text
+
+
 def test_settings_state_the_whole_plan():
-    stated = bench.settings(TINY, extra=1)
+    stated = measures.settings(TINY, extra=1)
     assert stated == asdict(TINY) | {"depth": 2, "extra": 1}

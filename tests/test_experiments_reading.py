@@ -15,7 +15,10 @@ from minipose.data.sample import PoseDataset, Sample
 from minipose.errors import InputError
 from minipose.evaluation import Evaluation
 from minipose.experiments import EXPERIMENTS, flipping, framing, reading, records
-from minipose.experiments.bench import SMALL, Bench
+from minipose.experiments.bench import (
+    SMALL,
+    Bench,
+)
 from minipose.models.network import PoseNetwork
 from minipose.presence import precision_recall
 from minipose.skeletons import MPII

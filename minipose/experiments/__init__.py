@@ -19,7 +19,11 @@ from minipose.experiments import (
     speed,
     targets,
 )
-from minipose.experiments.bench import Bench, Findings, Paused
+from minipose.experiments.bench import (
+    Bench,
+    Findings,
+    Paused,
+)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ An experiment compares networks under one `Plan`: the same people, order, draws,
 from __future__ import annotations
 
 import json
-import statistics
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,10 @@ from minipose.data import LSPET, InMemory, PoseDataset, Puppets
 from minipose.errors import InputError
 from minipose.evaluation import Evaluation, evaluate
 from minipose.experiments import records
+from minipose.experiments.measures import limbs
 from minipose.inference import choose_device
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
-from minipose.skeletons import Skeleton
 
 # A record keeps the losses of so many first steps: repeated, they must come out bit for bit.
 OPENING = 50
@@ -236,52 +235,6 @@ def _puppets(plan: Plan, part: str) -> PoseDataset:
     every = Puppets(plan.watched + plan.unseen, UNSEEN_SEED, plan.size, plan.skeleton)
     numbers = {"watched": range(plan.watched), "unseen": range(plan.watched, len(every))}[part]
     return InMemory(every.subset(numbers))
-
-
-def limbs(skeleton: Skeleton) -> list[int]:
-    """The paper's 8 joints (section 4.2), "all joints excluding those associated with the head and torso"."""
-    names = ("wrist", "elbow", "knee", "ankle")
-    return [j for j, name in enumerate(skeleton.joints) if name.split("_")[-1] in names]
-
-
-def accuracy(found: Evaluation, plan: Plan, stage: int = -1, joints: list[int] | None = None) -> float:
-    """Mean PCK of a stage over `joints` (the 8 limb joints), by the plan's measure."""
-    chosen = limbs(found.skeleton) if joints is None else joints
-    return round(found.pck(*plan.measure, stage).of(chosen).mean, 4)
-
-
-def spread(values: Iterable[float]) -> dict[str, Any]:
-    """Mean, lowest and highest of the seeds, and each, rounded to what means something."""
-    values = [round(float(value), 4) for value in values]
-    return {"mean": round(statistics.mean(values), 4), "range": [min(values), max(values)], "each": values}
-
-
-def curve(history: list[dict[str, float]], plan: Plan, people: int) -> dict[str, list]:
-    """Accuracy against training: steps, seconds of this device, loss, and PCK by stage."""
-    steps = -(-people // plan.batch)
-    seconds = 0.0
-    axes: dict[str, list] = {"step": [], "seconds": [], "loss": []}
-    for row in history:
-        seconds += row["seconds"]
-        axes["step"].append(int(row["epoch"]) * steps)
-        axes["seconds"].append(round(seconds, 1))
-        axes["loss"].append(round(row["loss"], 7))
-        for name in (name for name in row if name.startswith("pck")):
-            axes.setdefault(name, []).append(round(row[name], 4))
-    return axes
-
-
-def settings(plan: Plan, **more: Any) -> dict[str, Any]:
-    """A plan as a record states it."""
-    return asdict(plan) | {"depth": plan.depth} | more
-
-
-def openings(runs: Iterable[Run]) -> dict[str, dict[str, list]]:
-    """The first steps' losses of each label's first run, for the repetition bit for bit."""
-    first: dict[str, Run] = {}
-    for run in runs:
-        first.setdefault(run.label, run)
-    return {f"opening {label}": {"loss": run.opening} for label, run in first.items()}
 
 
 def weights(run: Run, name: str) -> Path | None:

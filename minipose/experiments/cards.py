@@ -12,20 +12,24 @@ from minipose.pretrained import FOLDER, load
 
 # Experiments that ship networks; each record's results["shipped"] holds their scores by name.
 SOURCES = ("reference", "stages", "stacking")
+# Lines of Markdown, as they stand in the cards.
 PEOPLE = {
     "puppets": "Painted puppets (`minipose.data.Puppets`), MPII's 16 joints. No photograph was seen.",
-    "lspet": """Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011), LSP's 14 joints: people of its 8,000
+    "lspet": """\
+Leeds Sports Pose Extended (Johnson & Everingham, CVPR 2011), LSP's 14 joints: people of its 8,000
 to train on. Photos of gymnastics, parkour and athletics; joints without a label carry no loss. The 1,000
 of `minipose/data/lspet_held_out.txt` were measured on once, at the end; nothing was chosen on them.""",
 }
 LIMITS = {
     "puppets": "Puppets are not people: on photographs it is of no use.",
-    "lspet": """It has learned one kind of photo: sport, one person, seen whole. Use it to learn from, not to judge
+    "lspet": """\
+It has learned one kind of photo: sport, one person, seen whole. Use it to learn from, not to judge
 anybody's movements.""",
 }
 TERMS = {
     "puppets": "MIT, like the code that drew its data.",
-    "lspet": """The weights are MIT. No licence text ships with LSPET; its authors ask to be cited, and the photos come
+    "lspet": """\
+The weights are MIT. No licence text ships with LSPET; its authors ask to be cited, and the photos come
 from Flickr. None of its photos is part of this package.""",
 }
 
@@ -101,7 +105,7 @@ def _stages(found: dict[str, Any]) -> str:
 
 def cards() -> dict[str, str]:
     """Name and text of every card, from the records that the book has."""
-    found = {}
+    found: dict[str, str] = {}
     for source in SOURCES:
         record = records.read(source)
         found |= {name: card(name, record) for name in record.results["shipped"]}

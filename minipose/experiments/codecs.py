@@ -14,7 +14,12 @@ from minipose.arguments import UNSEEN_SEED
 from minipose.crops import Crop
 from minipose.data import PoseDataset, Puppets
 from minipose.evaluation import Evaluation
-from minipose.experiments.bench import MEDIUM, Bench, Findings, Plan
+from minipose.experiments.bench import (
+    MEDIUM,
+    Bench,
+    Findings,
+    Plan,
+)
 from minipose.experiments.targets import CURVE, QUOTED, TABLE, at, errors, line, thresholds
 from minipose.heatmaps import REFINEMENTS, decode_heatmaps, encode_heatmaps, to_crop, to_map
 from minipose.inference import evaluating, place, prepare, stage_heatmaps, to_photo
@@ -54,8 +59,8 @@ def decoding(bench: Bench) -> Findings:
     return Findings(
         {
             "round trip": f"all labelled joints of {ROUND_TRIPS} unseen puppets in square photos of "
-            f"{people.side} px, cut to 256 px by the evaluation crop (of about {PHOTO} px), moved by up to half a cell; drawn on "
-            "64 x 64 cells with sigma 1; head sizes are the puppets'",
+            f"{people.side} px, cut by the evaluation crop (some {PHOTO} px), moved by up to half a cell, to "
+            "256 px; drawn on 64 x 64 cells with sigma 1; head sizes are the puppets'",
             "network": name, "people": len(found["argmax"].target), "size": network.size, "flip": True,
             "joints": "all that the data set scores", "normalizer": plan.measure[0], "island": ISLAND,
         },

@@ -15,7 +15,11 @@ from minipose import heatmaps as codec
 from minipose import metrics
 from minipose.crops import Crop
 from minipose.data.sample import Sample
-from minipose.experiments.bench import LARGE, Bench, Findings
+from minipose.experiments.bench import (
+    LARGE,
+    Bench,
+    Findings,
+)
 from minipose.experiments.reading import asked, cut, reader, timed
 from minipose.inference import evaluating, place, prepare, to_photo
 from minipose.models.network import PoseNetwork

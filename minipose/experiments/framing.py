@@ -22,12 +22,8 @@ from minipose.experiments.bench import (
     Bench,
     Findings,
     Run,
-    accuracy,
-    curve,
-    openings,
-    settings,
-    spread,
 )
+from minipose.experiments.measures import accuracy, curve, openings, settings, spread
 from minipose.experiments.reading import POOL, asked, cut, reader, timed
 from minipose.inference import evaluating, place, prepare, stage_heatmaps, to_photo
 from minipose.models.network import PoseNetwork

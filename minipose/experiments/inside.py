@@ -20,12 +20,8 @@ from minipose.experiments.bench import (
     Findings,
     Plan,
     Run,
-    accuracy,
-    curve,
-    openings,
-    settings,
-    spread,
 )
+from minipose.experiments.measures import accuracy, curve, openings, settings, spread
 from minipose.experiments.speed import Variant, seconds, training_step
 from minipose.experiments.variants import LAYERS, with_layers, without_normalization
 from minipose.inference import place, prepare
@@ -36,7 +32,7 @@ from minipose.pipeline import Batch, batches
 # A gradient is looked at over so many batches.
 LOOKS = 4
 # Limits of the columns of a histogram of sizes, as powers of ten.
-EXPONENTS = [-10 + 0.5 * k for k in range(21)]
+EXPONENTS = [-10 + 0.5 * k for k in range(31)]
 
 
 def layers(bench: Bench) -> Findings:
@@ -121,7 +117,7 @@ def gradients(bench: Bench) -> Findings:
             torch.manual_seed(0)
             seen[f"{name}, 0 epochs"] = _look(bench, make(), plan)
             if kind != "as it is":
-                continue  # without BatchNorm nothing is learned at this plan's rate
+                continue  # how gradients arrive is asked of these, not how they train
             # At a constant rate a shorter run is the beginning of a longer one, step by step.
             for epochs in sorted({1, plan.epochs}):
                 run = bench.train(f"gradients-{supervision}-{epochs}", make, replace(plan, epochs=epochs))
@@ -198,10 +194,10 @@ def _look(bench: Bench, network: StackedHourglass, plan: Plan) -> dict[str, list
         every = torch.cat([each[name] for each in found])
         axes["mean"].append(float(f"{float(every.abs().mean()):.4g}"))
         axes["deviation"].append(float(f"{float(every.std()):.4g}"))
-        # What is smaller than all columns is counted with the smallest.
+        # What lies beyond the columns is counted with the outermost.
         size = every.abs().clamp(10 ** EXPONENTS[0], 10 ** EXPONENTS[-1]).log10().cpu()
         counts = torch.histc(size, len(EXPONENTS) - 1, EXPONENTS[0], EXPONENTS[-1])
-        axes["histogram"].append([round(v, 4) for v in (counts / len(size)).tolist()])
+        axes["histogram"].append([round(v, 3) for v in (counts / len(size)).tolist()])
     bench.seconds += time.perf_counter() - started
     return axes
 

@@ -18,7 +18,13 @@ from minipose.crops import Crop
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.errors import InputError
 from minipose.evaluation import Evaluation, evaluate
-from minipose.experiments.bench import LARGE, MEDIUM, Bench, Findings, Plan
+from minipose.experiments.bench import (
+    LARGE,
+    MEDIUM,
+    Bench,
+    Findings,
+    Plan,
+)
 from minipose.models.network import PoseNetwork
 from minipose.presence import PrecisionRecall, precision_recall
 from minipose.pretrained import load

@@ -19,7 +19,14 @@ from torch import nn
 
 from minipose import checkpoints
 from minipose.data import Puppets
-from minipose.experiments.bench import LARGE, MEDIUM, Bench, Findings, Plan, settings
+from minipose.experiments.bench import (
+    LARGE,
+    MEDIUM,
+    Bench,
+    Findings,
+    Plan,
+)
+from minipose.experiments.measures import settings
 from minipose.inference import prepare
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import Batch, batches

@@ -19,12 +19,8 @@ from minipose.experiments.bench import (
     Bench,
     Findings,
     Plan,
-    curve,
-    limbs,
-    openings,
-    settings,
-    spread,
 )
+from minipose.experiments.measures import curve, limbs, openings, settings, spread
 from minipose.experiments.variants import CoordinateRegression
 from minipose.heatmaps import encode_heatmaps, to_map
 from minipose.inference import evaluating, prepare
@@ -112,7 +108,7 @@ def regression(bench: Bench) -> Findings:
 
 def sigma(bench: Bench) -> Findings:
     """Targets from narrow to wide, and why the report's narrow Gaussian disappears (its section 4.5)."""
-    plan = bench.plan(replace(SMALL, epochs=4), replace(LARGE, epochs=10))
+    plan = bench.plan(replace(SMALL, people=3000, epochs=4), replace(LARGE, epochs=10))
     seeds = [0, 1] if bench.scale == "cpu" else [0]
     widths = {str(width): width for width in (SHRUNK, *SIGMAS)} | {LIGHT: 1.0}
     networks: dict[str, Callable[[], PoseNetwork]] = {
