@@ -24,12 +24,13 @@ BUILT := _build/built
 # What runs sees the commands of .venv first (`minipose`, `jupyter`) and finds its kernel there.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" JUPYTER_PREFER_ENV_PATH=1
 
-.PHONY: help book test clean benchmark pictures
+.PHONY: help book notebooks test clean benchmark pictures
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book       build the book and print the page to open"
 	@echo "make test       lint, types, tests (builds the book first where its pages are missing)"
+	@echo "make notebooks  write the student notebooks again, beside the chapters"
 	@echo "make benchmark  print the speed table"
 	@echo "make pictures   draw the README's picture again"
 	@echo "make clean      remove everything that make made, .venv included"
@@ -47,6 +48,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 # notice edits to the package. Always look at the result: jupyter-book can fail and still exit 0.
 define build_book
 @rm -rf _build && mkdir _build
+@$(RUN) python book/vendor.py
 @$(if $(REPOSITORY_URL),$(BIN)/python book/published_config.py > _build/published.yml)
 @echo "Building the book"
 @$(RUN) jupyter-book build . -W --keep-going --quiet $(if $(REPOSITORY_URL),--config _build/published.yml)
@@ -70,6 +72,9 @@ test: $(INSTALLED)
 		echo "Note: the pages are older than their sources; make book renews them"
 	@$(RUN) python -m pytest
 
+notebooks: $(INSTALLED)
+	@$(RUN) python book/notebooks.py
+
 benchmark: $(INSTALLED)
 	@$(RUN) python -m benchmarks
 
@@ -77,4 +82,5 @@ pictures: $(INSTALLED)
 	@$(RUN) python book/pictures.py
 
 clean:
-	rm -rf .venv _build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv _build book/_static/vendor tests/vendor
+	rm -rf *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -36,7 +36,8 @@ def main() -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     colab = notebooks_stand_beside(sorted((ROOT / "book").rglob("*.md")))
     branch = os.environ.get("REPOSITORY_BRANCH") or "main"
-    yaml.safe_dump(published(config, os.environ["REPOSITORY_URL"], branch, colab), sys.stdout)
+    public = published(config, os.environ["REPOSITORY_URL"], branch, colab)
+    yaml.safe_dump(public, sys.stdout, sort_keys=False)  # scripts load in the order of the configuration
 
 
 if __name__ == "__main__":

@@ -26,6 +26,15 @@ def real_data(name: str) -> Path:
     return REAL / name
 
 
+@pytest.fixture(scope="session")
+def sample_book(tmp_path_factory) -> Path:
+    """The pages of tests/sample, which uses every piece that a chapter may use."""
+    from books import build_sample, built  # Sphinx and its friends: not for those who run another test
+
+    built()  # what the pages load is fetched by then
+    return build_sample(tmp_path_factory.mktemp("sample"))
+
+
 @pytest.fixture
 def small_network() -> StackedHourglass:
     torch.manual_seed(0)
