@@ -14,6 +14,7 @@ from minipose.experiments import (
     EXPERIMENTS,
     Experiment,
     bench,
+    cards,
     hourglass,
     measures,
     records,
