@@ -90,9 +90,10 @@ def stacking(bench: Bench) -> Findings:
     shown = ", ".join(f"{name} {final[name]['mean']:.3f}" for name in order)
     verdict = f"From lowest to highest: {shown}. That is {'' if order == paper else 'not '}the paper's order."
     if placements:
+        ahead = "ahead of" if final["HG-Int"]["mean"] > final["HG"]["mean"] else "behind"
         verdict += (
             f" Best place for the supervision of a single hourglass after a third of the training: {best}; "
-            f"at the end HG-Int is {'ahead of' if final['HG-Int']['mean'] > final['HG']['mean'] else 'behind'} HG."
+            f"at the end HG-Int is {ahead} HG."
         )
     return Findings(
         settings(plan, capacity=capacity, joints="wrists, elbows, knees, ankles", flip=False),
