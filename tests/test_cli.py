@@ -19,6 +19,7 @@ from minipose.arguments import parser
 from minipose.checkpoints import save_weights
 from minipose.cli import main
 from minipose.data import Puppets
+from minipose.experiments import records
 
 
 @pytest.fixture
@@ -353,6 +354,11 @@ def test_predict_without_weights_named(tmp_path, photo, capsys):
 
 
 def test_every_shipped_network_is_tested_here():
-    assert minipose.pretrained.names() == ["hg2-lspet-small", "hg2-puppets-small"]
+    shipped = {"hg2-lspet-small", "hg2-puppets-small"}
+    for experiment in ("reference", "stages", "stacking"):
+        shipped |= records.read(experiment).results["shipped"].keys()
+    assert set(minipose.pretrained.names()) == shipped
+    for name in shipped:
+        assert minipose.pretrained.model_card(name).startswith(f"# {name}\n")
     total = sum(path.stat().st_size for path in minipose.pretrained.FOLDER.glob("*.safetensors"))
     assert total <= 20e6
