@@ -64,7 +64,8 @@ class Tab:
         self.problems.clear()
         self.page.goto(address, wait_until="networkidle")
         self.page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
-        self.page.add_style_tag(content="* { transition: none !important }")  # colours change at once
+        # Colours change at once, and what opens is there at once.
+        self.page.add_style_tag(content="* { transition: none !important; animation: none !important }")
 
 
 @pytest.fixture(scope="module")
