@@ -3,6 +3,7 @@
 _config.yml names it under local_extensions.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def copy_notebooks(app, exception) -> None:
 
 
 def setup(app):
+    # The chapters' kernels inherit it: what moves on a page has no kernel to ask (minipose/widgets.py).
+    os.environ["MINIPOSE_PAGES"] = "1"
     # After the theme (501), whose lists the first two change.
     app.connect("html-page-context", offer_downloads, priority=900)
     app.connect("html-page-context", leave_out_thebe, priority=900)

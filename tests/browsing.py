@@ -1,0 +1,42 @@
+"""Chromium for tests of figures, and what a reader sees of a figure."""
+
+import contextlib
+import shutil
+
+import pytest
+
+# Every pixel, mark and sentence of a figure, but no control, which says its own value.
+SEEN = """(root) => [...root.querySelectorAll("canvas")].map((each) => each.toDataURL()).join()
+    + [...root.querySelectorAll("svg")].map((each) => each.innerHTML).join()
+    + [...root.querySelectorAll("p")].map((each) => each.innerText).join()"""
+
+
+@contextlib.contextmanager
+def chromium():
+    """A running browser, or a skip."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the browser's side needs playwright")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("the browser's side needs chromium")
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def watched(browser):
+    """A page that remembers what went wrong on it."""
+    page = browser.new_page(viewport={"width": 800, "height": 900})
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda said: said.type == "error" and page.problems.append(said.text))
+    page.on("requestfailed", lambda request: page.problems.append(request.url))
+    yield page
+    page.close()
+
+
+def settled(page) -> str:
+    """What the page's figure shows, once it has drawn what it was last told."""
+    page.wait_for_selector(".minipose[aria-busy=false]", timeout=60_000)
+    return page.locator(".minipose").evaluate(SEEN)
