@@ -35,7 +35,9 @@ if "google.colab" in sys.modules:
         found = re.search(r"https://github\\.com/[\\w.-]+/[\\w.-]+", opened)
         address = found[0] if found else input("Address of the repository that this notebook is from: ")
         subprocess.run(["git", "clone", "--depth", "1", address, "/content/repository"], check=True)
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "/content/repository"], check=True)
+        install = ["pip", "install", "--quiet", "--editable", "/content/repository"]
+        subprocess.run([sys.executable, "-m", *install], check=True)
+    sys.path.insert(0, "/content/repository")  # an editable install is seen from the next start on
     os.chdir("/content/repository/book")
 """.strip()
 

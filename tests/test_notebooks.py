@@ -145,6 +145,7 @@ def test_ids_follow_the_text():
 
 def test_the_install_cell_acts_only_in_colab(monkeypatch, tmp_path):
     calls, asked = [], []
+    monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
     monkeypatch.setattr(os, "chdir", lambda folder: calls.append(folder))
     monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or "https://typed")
@@ -162,7 +163,9 @@ def test_the_install_cell_acts_only_in_colab(monkeypatch, tmp_path):
         exec(notebooks.INSTALL, {})
     clone, install, folder = calls
     assert clone == ["git", "clone", "--depth", "1", "https://github.com/owner/name", "/content/repository"]
-    assert install[1:] == ["-m", "pip", "install", "--quiet", "/content/repository"]
+    # Editable, so that the records in book/results are found from the package.
+    assert install[1:] == ["-m", "pip", "install", "--quiet", "--editable", "/content/repository"]
+    assert sys.path[0] == "/content/repository"
     assert folder == "/content/repository/book"
     assert not asked
 

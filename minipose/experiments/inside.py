@@ -51,8 +51,13 @@ def layers(bench: Bench) -> Findings:
     }
     final = {kind: spread(accuracy(run.unseen, plan) for run in several) for kind, several in runs.items()}
     cost = {kind: _cost(bench, plan, make) for kind, make in networks.items()}
-    plain = final["plain 5x5"]["mean"]
-    better = [kind for kind in ("residual", "Inception") if final[kind]["mean"] > plain]
+    # Of two layers one is ahead only where even its worst seed beats the other's best.
+    low, high = final["plain 5x5"]["range"]
+    newer = {
+        kind: "ahead of" if final[kind]["range"][0] > high
+        else "behind" if final[kind]["range"][1] < low else "not to be told from"
+        for kind in ("residual", "Inception")
+    }  # fmt: skip
     shown = ", ".join(
         f"{kind} {final[kind]['mean']:.3f} ({cost[kind]['parameters'] / 1e6:.2f} M parameters, "
         f"{cost[kind]['multiply-adds'] / 1e9:.2f} G multiply-adds)"
@@ -60,8 +65,8 @@ def layers(bench: Bench) -> Findings:
     )
     verdict = (
         f"From highest to lowest: {shown}. The paper gained by moving from large filters without reduction "
-        f"to residual and Inception modules; here {' and '.join(better) or 'neither'} "
-        f"{'are' if len(better) == 2 else 'is'} ahead of plain 5x5."
+        f"to residual and Inception modules; over {len(seeds)} seeds "
+        f"{' and '.join(f'{kind} is {place}' for kind, place in newer.items())} plain 5x5."
     )
     return Findings(
         settings(plan, stacks=2, joints="wrists, elbows, knees, ankles", flip=False),
@@ -134,11 +139,15 @@ def gradients(bench: Bench) -> Findings:
     start = {kind: [first[f"{kind}, {which}, 0 epochs"] for which in ("last", "all")] for kind in kinds}
     late = [first[f"as it is, {which}, {plan.epochs} epochs"] for which in ("last", "all")]
     bare, usual = start["without both"], start["as it is"]
+    chain = seen["without both, last, 0 epochs"]["mean"]
+    seventh = chain[names.index("head 7")] / chain[ends[1]]
     verdict = (
         f"Without BatchNorm and additions the first head's mean gradient is {bare[0]:.2g} of the last one's "
-        f"when only the end is supervised and {bare[1]:.2g} with intermediate supervision: CPM's gradients "
-        f"that vanish toward the input {'are' if bare[0] < 0.1 * bare[1] else 'are not'} seen. The hourglass "
-        f"as it is has {usual[0]:.2g} and {usual[1]:.2g} before training, {late[0]:.2g} and {late[1]:.2g} "
+        f"when only the end is supervised, the seventh's {seventh:.2g}; with intermediate supervision the "
+        f"first's is {bare[1]:.2g}: CPM's gradients around zero "
+        f"{'are' if bare[0] < 0.1 * bare[1] else 'are not'} seen"
+        f"{', and they fall at once, in the last stack' if seventh < 2 * bare[0] else ''}. The hourglass as "
+        f"it is has {usual[0]:.2g} and {usual[1]:.2g} before training, {late[0]:.2g} and {late[1]:.2g} "
         f"after {plan.epochs} epochs: there they {'vanish too' if usual[0] < 0.1 else 'do not vanish'}."
     )
     return Findings(

@@ -131,14 +131,18 @@ def sigma(bench: Bench) -> Findings:
         looks[name] = _look(bench, several[0].network, widths[name], plan)
         curves[f"{name}, profile"] = looks[name].pop("profile")
     fine, usual = (str(t) for t in thresholds(plan, (TABLE[0], 1)))
-    reached = {t: {w: pck["parabola"][str(w)][t]["mean"] for w in SIGMAS} for t in (fine, usual)}
-    best = {t: max(SIGMAS, key=values.__getitem__) for t, values in reached.items()}
+    best = {
+        f"{refine} at {mark}": max(SIGMAS, key=lambda width: pck[refine][str(width)][mark]["mean"])
+        for refine in pck
+        for mark in (fine, usual)
+    }
     thin, one = looks[str(SHRUNK)], looks["1.0"]
     height = {name: look["peak"] / look["target peak"] for name, look in looks.items()}
     narrow = height[LIGHT] - height[str(SHRUNK)] > height["1.0"] - height[LIGHT]
     verdict = (
-        f"Best sigma: {best[fine]} cells at {fine} of the {plan.measure[0]}, {best[usual]} at {usual}; the "
-        f"paper has 1. A map of zeros loses {thin['zero loss']:.2g} at sigma {SHRUNK} and "
+        f"Best sigma by threshold of the {plan.measure[0]}: "
+        f"{', '.join(f'{name}, {width}' for name, width in best.items())}; the paper has 1. A map of zeros "
+        f"loses {thin['zero loss']:.2g} at sigma {SHRUNK} and "
         f"{one['zero loss']:.2g} at 1. Of the targets' height trained networks reach "
         f"{height[str(SHRUNK)]:.0%} and {height['1.0']:.0%}, and {height[LIGHT]:.0%} with sigma 1 and the "
         f"loss divided by {1 / SHRUNK**2:.0f}: peaks fade because the "
