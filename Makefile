@@ -41,7 +41,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time: minutes, several hundred MB, nothing printed meanwhile)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
-		--constraint constraints.txt --editable '.[book,test]'
+		--constraint constraints.txt --editable '.[book,export,test]'
 	@touch $@
 
 # Always from a clean _build: a second run hides failures of the first, and Jupyter's cache does not

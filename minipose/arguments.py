@@ -59,6 +59,7 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argp
     places = top.add_subparsers(required=True, metavar="COMMAND")
     describe = {
         "predict": _predict, "train": _train, "evaluate": _evaluate, "data": _data, "experiment": _experiment,
+        "export": _export,
     }  # fmt: skip
     for name, run in commands.items():
         added = places.add_parser(name, help=run.__doc__, description=run.__doc__)
@@ -183,12 +184,17 @@ def _experiment(added: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     added.add_argument("--resume", action="store_true", help="continue where an earlier call ended")
     added.add_argument("--minutes", type=_positive, help="end this piece after so long; --resume goes on")
-    added.add_argument("--root", help="LSPET's folder (default: lspet/ inside MINIPOSE_DATA)")
+    added.add_argument("--root", help="the data's folder (default: lspet/ or mpii/ inside MINIPOSE_DATA)")
     added.add_argument(
         "--runs", default="runs/experiments", help="folder for checkpoints (default: runs/experiments)"
     )
     added.add_argument("--results", help="folder of the records (default: book/results)")
     _device(added)
+
+
+def _export(added: argparse.ArgumentParser) -> None:
+    _weights(added, required=True)
+    added.add_argument("--out", help="file to write (default: NAME.onnx here)")
 
 
 def _weights(added: argparse.ArgumentParser, **how: Any) -> None:

@@ -1,4 +1,4 @@
-"""The command line: minipose predict | train | evaluate | data | experiment."""
+"""The command line: minipose predict | train | evaluate | data | experiment | export."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input ends with one line and exit status 2."""
     commands: dict[str, Command] = {
         "predict": predict, "train": train, "evaluate": evaluate, "data": data, "experiment": experiment,
+        "export": export,
     }  # fmt: skip
     options = parser(commands).parse_args(arguments)
     try:
@@ -202,6 +203,18 @@ def experiment(options: argparse.Namespace) -> None:
         print(experiments.table(options.results))
         return
     print(experiments.carry_out(options))
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write a trained network as ONNX, and check it against PyTorch."""
+    from minipose.export import export_onnx  # packages that no other command needs
+
+    network = minipose.load(options.weights)
+    out = Path(options.out or f"{Path(options.weights).stem}.onnx")
+    if out.suffix != ".onnx":
+        raise InputError(out, "--out", "a name that ends in .onnx", out.suffix or "no ending")
+    worst = export_onnx(network, out)
+    print(f"wrote {out}, {out.stat().st_size / 1e6:.2f} MB; ONNX Runtime and PyTorch differ by {worst:.1g}")
 
 
 def _refuse_unread(options: argparse.Namespace) -> None:
