@@ -12,6 +12,7 @@ from minipose.evaluation import evaluate
 from minipose.heatmaps import decode_heatmaps, encode_heatmaps
 from minipose.inference import Pose, predict
 from minipose.metrics import pck
+from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
 from minipose.pretrained import load
@@ -20,7 +21,7 @@ from minipose.training import train
 
 __version__ = "0.1.0"
 __all__ = [
-    "COCO", "FLIC", "LSP", "MPII", "Crop", "InputError", "Pose", "PoseNetwork", "Skeleton",
-    "StackedHourglass", "data", "decode_heatmaps", "encode_heatmaps", "evaluate", "load", "pck",
+    "COCO", "FLIC", "LSP", "MPII", "ConvolutionalPoseMachine", "Crop", "InputError", "Pose", "PoseNetwork",
+    "Skeleton", "StackedHourglass", "data", "decode_heatmaps", "encode_heatmaps", "evaluate", "load", "pck",
     "predict", "train",
 ]  # fmt: skip

@@ -127,7 +127,8 @@ def _train(added: argparse.ArgumentParser) -> None:
         "by 5 on a plateau, or constant",
     )
     augment = (
-        f"random crops and colours: as the paper says, or as its authors' code does ({_usual('augment')})"
+        "random crops and colours: as the paper says, as its authors' code does, or as Convolutional Pose "
+        f"Machines ({_usual('augment')})"
     )
     added.add_argument("--augment", choices=augmentation.RECIPES, help=augment)
     added.add_argument("--seed", type=_seed, default=0, help="of weights, order, draws and puppets (0)")

@@ -2,8 +2,9 @@
 
 Two recipes circulate under the paper's name. "paper" is what section 3.4 says: rotation and scale,
 uniform. "code" is what the authors' published training code does: clipped normal draws, rotation
-for two people in five, mirroring, and a gain on each colour channel. Neither moves the crop: the
-centre is what says who is to be annotated.
+for two people in five, mirroring, and a gain on each colour channel. "cpm" is that of Convolutional Pose
+Machines (their section 4.2): uniform rotation and scale, further than the first, and mirroring. None moves
+the crop: the centre is what says who is to be annotated.
 
 The draws belong to the sample: they follow from (seed, epoch, sample number) alone, so that batch
 size, number of processes, resuming and device change nothing.
@@ -18,7 +19,7 @@ import numpy as np
 
 from minipose.crops import Crop
 
-RECIPES = ("none", "paper", "code")
+RECIPES = ("none", "paper", "code", "cpm")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Draw:
 
 
 def draw(recipe: str, seed: int, epoch: int, number: int) -> Draw:
-    """The draw of sample `number` in `epoch` under a recipe: "none", "paper" or "code"."""
+    """The draw of sample `number` in `epoch` under a recipe of `RECIPES`."""
     if recipe not in RECIPES:
         raise ValueError(f"augment must be one of {', '.join(RECIPES)}, found {recipe!r}")
     if recipe == "none":
@@ -52,6 +53,8 @@ def draw(recipe: str, seed: int, epoch: int, number: int) -> Draw:
     random = np.random.default_rng((seed, epoch, number))
     if recipe == "paper":
         return Draw(scale=random.uniform(0.75, 1.25), angle=random.uniform(-30.0, 30.0))
+    if recipe == "cpm":
+        return Draw(random.uniform(0.7, 1.3), random.uniform(-40.0, 40.0), random.random() < 0.5)
     # Not NumPy's clip: for a single number it takes microseconds, and every crop is drawn anew.
     scale = 2.0 ** min(max(0.25 * random.standard_normal(), -0.5), 0.5)
     angle = min(max(30.0 * random.standard_normal(), -60.0), 60.0) if random.random() < 0.4 else 0.0

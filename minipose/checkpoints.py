@@ -19,12 +19,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from minipose.errors import InputError
+from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
 from minipose.skeletons import SKELETONS
 
 FORMAT = 1
-NETWORKS = {network.__name__: network for network in (StackedHourglass,)}
+NETWORKS = {network.__name__: network for network in (StackedHourglass, ConvolutionalPoseMachine)}
 _HEADER = ("format", "network", "arguments", "skeleton", "size", "crop")
 
 

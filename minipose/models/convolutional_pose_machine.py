@@ -1,0 +1,197 @@
+"""Convolutional Pose Machines (Wei, Ramakrishna, Kanade, Sheikh, CVPR 2016).
+
+Read beside section 3 and Figure 2. A pose machine is a row of predictors: the first looks at the image
+around a place, each later one at the image again and at what the one before it believed, over a region so
+large that one part of the body can say where another must be.
+
+Axes: B samples, P parts (the joints), H x W cells of `stride` px. Belief map P is the background.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from minipose.heatmaps import encode_heatmaps, to_map
+from minipose.models.network import PoseNetwork
+
+UNLABELLED = ("zero", "ignore")
+# Section 3.2.1: crops are normalised to so many px; the targets' width is given for them.
+NORMAL_SIZE = 368
+
+
+class ConvolutionalPoseMachine(PoseNetwork):
+    """T stages of belief maps.
+
+    Parameters
+    ----------
+    joints : number of parts P.
+    stages : T; the paper ends with 6 (Figure 6c).
+    features : width of the image features; the other widths are the paper's multiples of it: a quarter of
+        it join the beliefs, four times as much is in stage 1's last layers.
+    kernel : side of the large filters on the image, 9 in the paper. Stage 1 then sees 160 px.
+    context : side of the three filters on the beliefs, 11 in the paper: 31 cells, which are 400 px.
+    stride : px a cell, 8 or 4: pooled three times or twice (section 3.2.2 compares both).
+    sigma : standard deviation of the peaks in px of a 368 px crop; it grows with the crop.
+    unlabelled : "zero", a joint without label has an empty belief map as its target; "ignore", it carries
+        no loss, nor does that sample's background, which would have to know.
+
+    Images (B, 3, H, W) with H and W multiples of the stride; every stage (B, P + 1, H/stride, W/stride).
+    """
+
+    def __init__(
+        self,
+        joints: int = 14,
+        stages: int = 6,
+        features: int = 128,
+        kernel: int = 9,
+        context: int = 11,
+        stride: int = 8,
+        sigma: float = 21.0,
+        unlabelled: str = "zero",
+    ):
+        _check_arguments(joints, stages, features, kernel, context, stride, sigma, unlabelled)
+        arguments = {
+            "joints": joints, "stages": stages, "features": features, "kernel": kernel, "context": context,
+            "stride": stride, "sigma": sigma, "unlabelled": unlabelled,
+        }  # fmt: skip
+        super().__init__(joints, [stride] * stages, stride, list(range(stages)), arguments)
+        self.sigma, self.unlabelled = sigma, unlabelled
+        # The paper gives both first columns of filters the same shape, and their own weights (Figure 2).
+        self.first = nn.Sequential(
+            image_features(features, kernel, stride),
+            *convolution(features, features // 4, min(5, kernel)),
+            *convolution(features // 4, 4 * features, kernel),
+            *convolution(4 * features, 4 * features, 1),
+            nn.Conv2d(4 * features, joints + 1, 1),
+        )
+        self.features = image_features(features, kernel, stride)  # shared by all later stages
+        self.later = nn.ModuleList(Stage(joints, features, kernel, context) for _ in range(stages - 1))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                # Nothing is normalised between the layers: their outputs must start neither to grow nor
+                # to fade from one to the next. (The paper does not say how it starts.)
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        for stage in (self.first, *(stage.layers for stage in self.later)):
+            nn.init.normal_(stage[-1].weight, std=0.01)
+
+    @classmethod
+    def small(cls, joints: int = 14, stages: int = 3, **more) -> ConvolutionalPoseMachine:
+        """For CPUs and crops of 128 px, with receptive fields of the paper's share of the crop."""
+        return cls(**{"joints": joints, "stages": stages, "features": 48, "kernel": 3, "context": 5} | more)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        if images.ndim != 4 or images.shape[1] != 3 or any(n % self.multiple for n in images.shape[2:]):
+            raise ValueError(
+                f"images must be (B, 3, H, W) with H and W multiples of {self.multiple}, "
+                f"found {tuple(images.shape)}"
+            )
+        images = images - 0.5  # around zero
+        beliefs = [self.first(images)]  # (B, P + 1, H/stride, W/stride)
+        if self.later:
+            features = self.features(images)  # (B, F, H/stride, W/stride)
+            center = self.center(images)
+            for stage in self.later:
+                beliefs.append(stage(features, beliefs[-1], center))
+        return beliefs
+
+    def center(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 1, H/stride, W/stride): a peak at the crop's centre, which says who is meant (section 4.2)."""
+        height, width = images.shape[2:]
+        middle = torch.tensor([[[(width - 1) / 2, (height - 1) / 2]]], device=images.device)
+        peak = self.peaks(middle, torch.ones(1, 1, device=images.device), (height, width))
+        return peak.to(images.dtype).expand(len(images), -1, -1, -1)
+
+    def peaks(self, points: torch.Tensor, visibility: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Gaussians of height 1 at points (B, J, 2), crop px, as maps of crops of this (height, width)."""
+        stride = self.multiple
+        sigma = self.sigma * size[0] / NORMAL_SIZE / stride
+        return encode_heatmaps(
+            to_map(points, stride), visibility, (size[0] // stride, size[1] // stride), sigma
+        )
+
+    def targets(self, keypoints, visibility, others, size: tuple[int, int]):
+        """The ideal beliefs (B, P + 1, h, w): of everybody for stage 1, of the person for the later ones.
+
+        Everything that looks like an elbow is an elbow to stage 1, which sees only a patch (section 4.2).
+        The background is where no part is: 1 - the highest of the parts' maps.
+        """
+        person = self.peaks(keypoints, visibility, size)
+        everybody = person
+        for k in range(0 if others is None else others.shape[1]):
+            other = self.peaks(others[:, k, :, :2], others[:, k, :, 2], size)
+            everybody = torch.maximum(everybody, other)
+        return tuple(
+            torch.cat((parts, 1 - parts.amax(dim=1, keepdim=True)), dim=1) for parts in (everybody, person)
+        )
+
+    def loss(self, stages, keypoints, visibility, others=None):
+        """Equations 4 and 5: squared errors summed over maps, cells and stages; the mean over samples."""
+        if keypoints.shape[1:] != (self.joints, 2) or visibility.shape != keypoints.shape[:2]:
+            raise ValueError(
+                f"a loss over {self.joints} joints needs keypoints (B, {self.joints}, 2) and visibility "
+                f"(B, {self.joints}), found {tuple(keypoints.shape)} and {tuple(visibility.shape)}"
+            )
+        height, width = stages[0].shape[2:]
+        stride = self.multiple
+        everybody, person = self.targets(keypoints, visibility, others, (height * stride, width * stride))
+        counted = torch.ones_like(person[:, :, :1, :1])
+        if self.unlabelled == "ignore":
+            labelled = visibility > 0  # (B, P)
+            counted = torch.cat((labelled, labelled.all(dim=1, keepdim=True)), dim=1)[..., None, None]
+        total = torch.zeros((), device=stages[0].device)
+        for k in self.supervised:
+            target = everybody if k == 0 else person
+            error = (stages[k].float() - target).square() * counted
+            total = total + error.sum() / len(error)
+        return total
+
+
+class Stage(nn.Module):
+    """Stages t >= 2 (Figure 2d): from image features, the beliefs before and the centre to new beliefs."""
+
+    def __init__(self, joints: int, features: int, kernel: int, context: int):
+        super().__init__()
+        self.evidence = nn.Sequential(*convolution(features, features // 4, min(5, kernel)))
+        self.layers = nn.Sequential(
+            *convolution(features // 4 + joints + 2, features, context),
+            *convolution(features, features, context),
+            *convolution(features, features, context),
+            *convolution(features, features, 1),
+            nn.Conv2d(features, joints + 1, 1),
+        )
+
+    def forward(self, features: torch.Tensor, beliefs: torch.Tensor, center: torch.Tensor) -> torch.Tensor:
+        """(B, F, h, w), (B, P + 1, h, w), (B, 1, h, w) -> (B, P + 1, h, w)."""
+        return self.layers(torch.cat((self.evidence(features), beliefs, center), dim=1))
+
+
+def convolution(incoming: int, outgoing: int, kernel: int) -> tuple[nn.Module, nn.Module]:
+    """A convolution that keeps the maps' size, and a ReLU."""
+    return nn.Conv2d(incoming, outgoing, kernel, padding=kernel // 2), nn.ReLU(inplace=True)
+
+
+def image_features(features: int, kernel: int, stride: int) -> nn.Sequential:
+    """Three large convolutions, each pooled (at stride 4 but the last): (B, 3, H, W) -> (B, F, H/s, W/s)."""
+    layers: list[nn.Module] = []
+    for incoming, pooled in ((3, True), (features, True), (features, stride == 8)):
+        layers += [*convolution(incoming, features, kernel), *([nn.MaxPool2d(2)] if pooled else [])]
+    return nn.Sequential(*layers)
+
+
+def _check_arguments(joints, stages, features, kernel, context, stride, sigma, unlabelled):
+    for name, value in {"joints": joints, "stages": stages}.items():
+        if not (isinstance(value, int) and value >= 1):
+            raise ValueError(f"{name} must be a whole number >= 1, found {value!r}")
+    for name, value in {"kernel": kernel, "context": context}.items():
+        if not (isinstance(value, int) and value >= 1 and value % 2):
+            raise ValueError(f"{name} must be an odd number of cells, found {value!r}")
+    if not (isinstance(features, int) and features >= 4 and features % 4 == 0):
+        raise ValueError(f"features must be a multiple of 4, found {features!r}")
+    if stride not in (4, 8):
+        raise ValueError(f"stride must be 8 or 4, found {stride!r}")
+    if not sigma > 0:
+        raise ValueError(f"sigma must be > 0 px, found {sigma!r}")
+    if unlabelled not in UNLABELLED:
+        raise ValueError(f"unlabelled must be one of {', '.join(UNLABELLED)}, found {unlabelled!r}")
