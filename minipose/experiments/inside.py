@@ -66,7 +66,7 @@ def layers(bench: Bench) -> Findings:
     verdict = (
         f"From highest to lowest: {shown}. The paper gained by moving from large filters without reduction "
         f"to residual and Inception modules; over {len(seeds)} seeds "
-        f"{' and '.join(f'{kind} is {place}' for kind, place in newer.items())} plain 5x5."
+        f"{' and '.join(f'{kind} is {place} plain 5x5' for kind, place in newer.items())}."
     )
     return Findings(
         settings(plan, stacks=2, joints="wrists, elbows, knees, ankles", flip=False),

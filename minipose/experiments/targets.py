@@ -140,8 +140,8 @@ def sigma(bench: Bench) -> Findings:
     height = {name: look["peak"] / look["target peak"] for name, look in looks.items()}
     narrow = height[LIGHT] - height[str(SHRUNK)] > height["1.0"] - height[LIGHT]
     verdict = (
-        f"Best sigma by threshold of the {plan.measure[0]}: "
-        f"{', '.join(f'{name}, {width}' for name, width in best.items())}; the paper has 1. A map of zeros "
+        f"Best sigma, by decoder and threshold ({plan.measure[0]}): "
+        f"{', '.join(f'{name}: {width}' for name, width in best.items())}; the paper has 1. A map of zeros "
         f"loses {thin['zero loss']:.2g} at sigma {SHRUNK} and "
         f"{one['zero loss']:.2g} at 1. Of the targets' height trained networks reach "
         f"{height[str(SHRUNK)]:.0%} and {height['1.0']:.0%}, and {height[LIGHT]:.0%} with sigma 1 and the "
