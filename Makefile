@@ -49,6 +49,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 define build_book
 @rm -rf _build && mkdir _build
 @$(RUN) python book/vendor.py
+@$(RUN) python book/lab.py
 @$(if $(REPOSITORY_URL),$(BIN)/python book/published_config.py > _build/published.yml)
 @echo "Building the book"
 @$(RUN) jupyter-book build . -W --keep-going --quiet $(if $(REPOSITORY_URL),--config _build/published.yml)
@@ -82,5 +83,5 @@ pictures: $(INSTALLED)
 	@$(RUN) python book/pictures.py
 
 clean:
-	rm -rf .venv _build book/_static/vendor tests/vendor
+	rm -rf .venv _build book/_static/vendor book/_static/lab/made tests/vendor
 	rm -rf *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

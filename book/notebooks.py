@@ -1,7 +1,8 @@
 """Write the student notebook of every chapter that has code, beside it: python book/notebooks.py.
 
 A student notebook is the chapter without solutions and outputs, readable where MyST is not (Colab,
-JupyterLab without extensions). `make notebooks` writes them; a test compares them with what is committed.
+JupyterLab without extensions). `make notebooks` writes them, and the sample assignment's (handout.py); a test
+compares them with what is committed.
 """
 
 import hashlib
@@ -117,8 +118,10 @@ def build(root: Path) -> dict[Path, str]:
 
 
 def main() -> None:
+    import handout  # which is made with what stands above
+
     try:
-        notebooks = build(BOOK.parent)
+        notebooks = build(BOOK.parent) | {handout.SOURCE.with_suffix(".ipynb"): handout.notebook()}
     except NotReadable as error:
         sys.exit(str(error))
     for path, text in notebooks.items():

@@ -8,6 +8,23 @@ import shutil
 from pathlib import Path
 
 import citations  # noqa: F401  registers the style that bibtex_default_style names
+import docstrings
+
+
+# What a page may load and ask: itself, whatever a reader gives it. In the live lab photos and cameras are
+# looked at, and this keeps them where they are. Scripts and styles stand in the pages, so they are allowed
+# there; WebAssembly is what the lab's networks run in.
+POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self' 'unsafe-inline' 'wasm-unsafe-eval'",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data: blob:",
+    "font-src": "'self' data:",
+    "worker-src": "'self' blob:",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+}
 
 
 def notebook(app, page: str) -> Path:
@@ -52,6 +69,20 @@ def mend_accessibility(app, page, template, context, doctree) -> None:
     )
 
 
+def keep_at_home(app, page, template, context, doctree) -> None:
+    """The browser refuses what POLICY does not name: a page asks no other host, and tells none anything."""
+    policy = "; ".join(f"{what} {where}" for what, where in POLICY.items())
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}" />'
+    context["metatags"] = meta + context.get("metatags", "")
+
+
+def copy_modules(app, exception) -> None:
+    """The package's own JavaScript, which the live lab shares with the figures that move."""
+    if exception is None:
+        source = Path(__file__).resolve().parent.parent / "minipose/static"
+        shutil.copytree(source, Path(app.outdir) / "_static/minipose", dirs_exist_ok=True)
+
+
 def copy_notebooks(app, exception) -> None:
     if exception is None:
         for page in app.env.all_docs:
@@ -66,5 +97,9 @@ def setup(app):
     app.connect("html-page-context", offer_downloads, priority=900)
     app.connect("html-page-context", leave_out_thebe, priority=900)
     app.connect("html-page-context", mend_accessibility)
+    app.connect("html-page-context", keep_at_home)
     app.connect("build-finished", copy_notebooks)
+    app.connect("build-finished", copy_modules)
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-docstring", docstrings.process)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -226,6 +226,10 @@ class Reader:
             return quote(self.inline(argument), self.blocks(body))
         if name in PLAIN:
             return ["", *self.blocks(body), ""]
+        if name == "glossary":
+            return ["", *self.blocks(terms(body)), ""]
+        if name == "eval-rst":  # api.md, of which there is no notebook
+            return []
         if name == "math":
             text = "\n".join([argument, *body]).strip()
             return self.tagged(text, label) if label else ["$$", *text.split("\n"), "$$"]
@@ -269,6 +273,11 @@ def split_options(body: list[str]) -> tuple[dict[str, str], list[str]]:
         return dict(options_to_items("\n".join(body[1:end]))[0]), body[end + 1 :]
     end = next((at for at, line in enumerate(body) if not re.match(r"\s*:[\w-]+:", line)), len(body))
     return dict(options_to_items("\n".join(line.lstrip()[1:] for line in body[:end]))[0]), body[end:]
+
+
+def terms(body: list[str]) -> list[str]:
+    """A glossary's lines: each term bold, on a line of its own, and its text below."""
+    return [f"**{line}**\\" if line[:1].strip() else line.strip() for line in body]
 
 
 def quote(title: str, body: list[str]) -> list[str]:

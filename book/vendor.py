@@ -62,6 +62,20 @@ PACKAGES = (
         "",
     ),
     Package(
+        "onnxruntime-web",
+        "1.30.0",
+        "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+        PAGES / "onnxruntime-web",
+        # For WebAssembly and for WebGPU: a module each, and what it loads.
+        (
+            "dist/ort.wasm.bundle.min.mjs",
+            "dist/ort-wasm-simd-threaded.wasm",
+            "dist/ort.webgpu.bundle.min.mjs",
+            "dist/ort-wasm-simd-threaded.asyncify.wasm",
+        ),
+        "dist/",
+    ),
+    Package(
         "axe-core",
         "4.14.1",
         "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",

@@ -37,8 +37,8 @@ class Evaluation:
 
     stages : each stage's predictions (N, J, 2) photo px; the last is `predicted`. A joint that the
     network's skeleton lacks is NaN. scores, means : (N, J), maximum and mean of each last heatmap,
-    0 for joints that the network lacks. target : (N, J, 2) photo px, visibility :
-    (N, J). sizes : {"head", "torso", "box"}, (N,) px each. missing : numbers of joints that the
+    0 for joints that the network lacks. target : (N, J, 2) photo px. visibility : (N, J).
+    sizes : {"head", "torso", "box"}, (N,) px each. missing : numbers of joints that the
     network does not predict. J and the order of joints are the data set's.
     """
 

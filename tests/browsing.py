@@ -12,14 +12,14 @@ SEEN = """(root) => [...root.querySelectorAll("canvas")].map((each) => each.toDa
 
 
 @contextlib.contextmanager
-def chromium():
+def chromium(*flags: str):
     """A running browser, or a skip."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the browser's side needs playwright")
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("the browser's side needs chromium")
     with playwright.sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = browsers.chromium.launch(executable_path=path, args=["--no-sandbox", *flags])
         yield browser
         browser.close()
 

@@ -10,6 +10,7 @@ import minipose
 from minipose import ConvolutionalPoseMachine
 from minipose.data import Puppets
 from minipose.experiments.inside import multiply_adds
+from minipose.models.convolutional_pose_machine import receptive_field
 
 
 def parameters(module: nn.Module) -> int:
@@ -58,13 +59,13 @@ def test_stage_1_sees_160_px():
     network = ConvolutionalPoseMachine(joints=1, stages=1, features=4)
     across, down = seen_by(network, lambda net, images: net.first(images), 368)
     assert 153 <= across <= 160 and 153 <= down <= 160
-    assert reach(network.first) == (160, 8)
+    assert receptive_field(network.first) == (160, 8)
 
 
 def test_stage_2_sees_31_cells_which_are_400_px():
     """Section 3.2.2."""
     network = ConvolutionalPoseMachine(joints=1, stages=2, features=4)
-    assert reach(network.later[0].layers) == (31, 1)
+    assert receptive_field(network.later[0].layers) == (31, 1)
     assert 160 + (31 - 1) * 8 == 400
 
     def layers(net, beliefs):
@@ -73,28 +74,19 @@ def test_stage_2_sees_31_cells_which_are_400_px():
     assert seen_by(network, layers, 61) == (31, 31)
 
 
-def reach(layers: nn.Sequential) -> tuple[int, int]:
-    """Side of what one output cell sees, and steps between cells, in input cells: plain arithmetic."""
-    side, step = 1, 1
-    for layer in layers.modules():
-        if isinstance(layer, nn.Conv2d):
-            side += (layer.kernel_size[0] - 1) * step
-        elif isinstance(layer, nn.MaxPool2d):
-            side, step = side + step, 2 * step
-    return side, step
-
-
 @pytest.mark.parametrize("stride, expected", [(8, 160), (4, 108)])
 def test_stride_4_pools_once_less_and_sees_less(stride, expected):
     network = ConvolutionalPoseMachine(joints=2, stages=2, features=4, stride=stride)
-    assert reach(network.first) == (expected, stride)
+    assert receptive_field(network.first) == (expected, stride)
     stages = network(torch.rand(1, 3, 64, 96))
     assert [tuple(stage.shape) for stage in stages] == [(1, 3, 64 // stride, 96 // stride)] * 2
     assert [tuple(maps.shape[:2]) for maps in network.heatmaps(stages)] == [(1, 2)] * 2
 
 
 def test_the_small_form_sees_the_papers_share_of_its_crop():
-    assert reach(ConvolutionalPoseMachine.small().first)[0] / 128 == pytest.approx(160 / 368, abs=0.02)
+    assert receptive_field(ConvolutionalPoseMachine.small().first)[0] / 128 == pytest.approx(
+        160 / 368, abs=0.02
+    )
 
 
 def test_image_features_are_shared_by_later_stages_and_not_by_the_first():

@@ -94,7 +94,8 @@ def test_every_piece_has_a_plain_form(sample_book):
         "> **Algorithm 2.1: Decode**\n>\n> Take the brightest cell.\n\nSee Algorithm 2.1.",
         "> **Exercise 2.1: Add**\n>\n> How much",
         "**Exercise 2.2: Draw**\n\nDraw a line, as in Exercise 2.1.",
-        "A remark at the side.\n\nThe end.",
+        "A remark at the side.\n\n**heatmap**\\\nA grey picture of the place of one joint, ",
+        "as in A section with a label.\n\nA heatmap, or several maps.\n\nThe end.",
         "## References\n\n- Alejandro Newell, Kaiyu Yang, and Jia Deng",
     ):
         assert expected in text

@@ -30,7 +30,7 @@ def alone(body, things=()):
     """A scene of one puppet, upright in the middle, half the picture high, and things before it."""
     body = body.placed(0.5, np.array([0.5, 0.5]))
     things = np.array(things, dtype=float).reshape(-1, 4, 3)
-    return Scene((body,), False, things, np.full((len(things), 3), 128.0), 0.8, False, 0)
+    return Scene((body,), False, things, np.full((len(things), 3), 128.0), 0.8, False, 0, 0.0)
 
 
 def test_the_same_number_gives_the_same_scene_and_another_number_another():

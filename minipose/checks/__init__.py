@@ -4,6 +4,109 @@
 """
 
 from minipose.checks.core import EXERCISES, LEVELS, Exercise, Verdict, compare
-from minipose.checks.where_is_the_elbow import pckh_by_hand
 
-__all__ = ["EXERCISES", "LEVELS", "Exercise", "Verdict", "compare", "pckh_by_hand"]
+# In the order of the book, in which the exercises are listed.
+# isort: off
+from minipose.checks.where_is_the_elbow import (
+    pckh_by_hand,
+    six_suspects,
+    three_rules,
+    two_winners,
+    which_network,
+)
+from minipose.checks.heatmaps import (
+    centre_of_mass, quarter_by_hand, rounding_bias, stride_eight, target_by_hand, width_for_a_peak
+)  # fmt: skip
+from minipose.checks.crops import (
+    back_to_the_photo, broken_mirror, cost_of_a_shift, mirror_first, room_to_turn, whose_cells
+)  # fmt: skip
+from minipose.checks.residual import (
+    bottleneck_by_hand, chain_in_advance, faulty_module, gradient_by_hand, long_chains, same_price
+)  # fmt: skip
+from minipose.checks.hourglass import (
+    field_going_down, how_far_it_travels, modules_and_work, place_that_is_left, size_that_fits,
+    unrolled_hourglass,
+)  # fmt: skip
+from minipose.checks.stacking import (
+    detached_stages, early_exit, last_or_all, stack_by_hand, stop_after, who_moves_it
+)  # fmt: skip
+from minipose.checks.training import (
+    best_of_several, black_screen, frozen_weights, mend_the_loop, moves_of_rmsprop, rate_of_a_step
+)  # fmt: skip
+from minipose.checks.does_stacking_help import (
+    a_fair_opponent, how_many_seeds, mended_and_spoiled, other_people, seed_by_seed, what_a_stack_adds
+)  # fmt: skip
+from minipose.checks.results import (
+    behind_the_bar, hidden_share, mean_of_what, one_threshold_then_all, sure_and_wrong, swapped_or_doubled
+)  # fmt: skip
+from minipose.checks.your_photos import (
+    box_and_crops, hold_out, how_many_people, label_row, learning_curve, what_moved
+)  # fmt: skip
+# isort: on
+
+__all__ = [
+    "EXERCISES",
+    "LEVELS",
+    "Exercise",
+    "Verdict",
+    "a_fair_opponent",
+    "back_to_the_photo",
+    "behind_the_bar",
+    "best_of_several",
+    "black_screen",
+    "bottleneck_by_hand",
+    "box_and_crops",
+    "broken_mirror",
+    "centre_of_mass",
+    "chain_in_advance",
+    "compare",
+    "cost_of_a_shift",
+    "detached_stages",
+    "early_exit",
+    "faulty_module",
+    "field_going_down",
+    "frozen_weights",
+    "gradient_by_hand",
+    "hidden_share",
+    "hold_out",
+    "how_far_it_travels",
+    "how_many_people",
+    "how_many_seeds",
+    "label_row",
+    "last_or_all",
+    "learning_curve",
+    "long_chains",
+    "mean_of_what",
+    "mend_the_loop",
+    "mended_and_spoiled",
+    "mirror_first",
+    "modules_and_work",
+    "moves_of_rmsprop",
+    "one_threshold_then_all",
+    "other_people",
+    "pckh_by_hand",
+    "place_that_is_left",
+    "quarter_by_hand",
+    "rate_of_a_step",
+    "room_to_turn",
+    "rounding_bias",
+    "same_price",
+    "seed_by_seed",
+    "six_suspects",
+    "size_that_fits",
+    "stack_by_hand",
+    "stop_after",
+    "stride_eight",
+    "sure_and_wrong",
+    "swapped_or_doubled",
+    "target_by_hand",
+    "three_rules",
+    "two_winners",
+    "unrolled_hourglass",
+    "what_a_stack_adds",
+    "what_moved",
+    "which_network",
+    "who_moves_it",
+    "whose_cells",
+    "width_for_a_peak",
+]  # fmt: skip

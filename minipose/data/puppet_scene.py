@@ -46,7 +46,8 @@ class Scene:
     people : the labelled person, perhaps a second one. front : is the second one the nearer?
     things : circles (T, 4, 3) of the pieces of an object before everybody, and their colours (T, 3).
     ground : y of the person's lowest point. seated : does the person need a stool?
-    looks : seed of everything that the labels do not depend on.
+    looks : seed of everything that the labels do not depend on. yaw : where the person is turned, in degrees;
+    0 faces the viewer, 180 away.
     """
 
     people: tuple[Body, ...]
@@ -56,6 +57,7 @@ class Scene:
     ground: float
     seated: bool
     looks: int
+    yaw: float
 
     @property
     def painted(self) -> tuple[Body, ...]:

@@ -122,7 +122,8 @@ def _arrange(rng):
     if rng.random() < 0.2:
         things, colours = _thing(rng, people[0].joints[rng.choice(HIDEABLE)], height)
     ground = float((people[0].circles[..., 1] + people[0].circles[..., 2]).max())
-    return Scene(tuple(people), front, things, colours, ground, pose.seated, int(rng.integers(2**62)))
+    looks = int(rng.integers(2**62))
+    return Scene(tuple(people), front, things, colours, ground, pose.seated, looks, float(pose.yaw))
 
 
 def _centred(body, height, middle):

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from minipose.experiments import records
+from minipose.models.hourglass import StackedHourglass
 from minipose.pretrained import FOLDER, load
 
 # Experiments that ship networks; each record's results["shipped"] holds their scores by name.
-SOURCES = ("reference", "stages", "stacking")
+SOURCES = ("reference", "stages", "stacking", "cpm-reference")
 # Lines of Markdown, as they stand in the cards.
 PEOPLE = {
     "puppets": "Painted puppets (`minipose.data.Puppets`), MPII's 16 joints. No photograph was seen.",
@@ -40,15 +41,18 @@ def card(name: str, record: records.Record) -> str:
     plan = record.settings.get(name, record.settings)
     arguments = network.arguments
     parameters = sum(p.numel() for p in network.parameters())
-    shape = f"{arguments['stacks']} x {arguments['residuals']}"
+    if isinstance(network, StackedHourglass):
+        shape = f"Hourglasses x residual modules a level: {arguments['stacks']} x {arguments['residuals']}"
+    else:
+        shape = f"{type(network).__name__}, {arguments['stages']} stages"
     recipe = f"`minipose experiment {record.name} --scale {record.scale}`, seed {record.seeds[0]}"
     rows = [f"| {metric} | {value} |" for metric, value in found["means"].items()]
     worst = sorted((value, joint) for joint, value in found["per_joint"].items() if value is not None)
     lines = [
         f"# {name}",
         "",
-        f"Hourglasses x residual modules a level: {shape}; {arguments['features']} features, crops of "
-        f"{network.size} px. {parameters:,} parameters,\nconvolutions stored in half precision.",
+        f"{shape}; {arguments['features']} features, crops of {network.size} px. {parameters:,} parameters,\n"
+        "convolutions stored in half precision.",
         "",
         "## Data",
         "",

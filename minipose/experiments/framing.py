@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from minipose import heatmaps as codec
-from minipose.augmentation import RECIPES
 from minipose.crops import Crop
 from minipose.data.sample import PoseDataset, Sample
 from minipose.errors import InputError
@@ -29,6 +28,7 @@ from minipose.inference import evaluating, place, prepare, stage_heatmaps, to_ph
 from minipose.models.network import PoseNetwork
 from minipose.skeletons import Skeleton
 
+RECIPES = ("none", "paper", "code")
 # Few people and many epochs: where there are always new ones, augmentation has little to add.
 FEW = replace(SMALL, people=300, epochs=100, watched=100)
 FEW_PHOTOS = replace(LARGE, people=1000, epochs=100)

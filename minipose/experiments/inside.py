@@ -25,10 +25,12 @@ from minipose.experiments.measures import accuracy, curve, openings, settings, s
 from minipose.experiments.speed import Variant, seconds, training_step
 from minipose.experiments.variants import LAYERS, with_layers, without_normalization
 from minipose.inference import place, prepare
+from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import Batch, batches
 
+MACHINE = "pose machine"
 # A gradient is looked at over so many batches.
 LOOKS = 4
 # Limits of the columns of a histogram of sizes, as powers of ten.
@@ -130,12 +132,14 @@ def gradients(bench: Bench) -> Findings:
                 trained.load_state_dict(run.network.state_dict())
                 seen[f"{name}, {epochs} epochs"] = _look(bench, trained, plan)
                 runs.setdefault(name, []).append(run)
+    machines = _machines(bench, plan, seen, runs)
     names = list(places(bench.hourglass(plan, 8)))
     # Places of one kind, so that sizes compare: what the first head gets, and what the last one gets.
     ends = [names.index("head 1"), names.index("head 8")]
     first = {
-        name: float(f"{look['mean'][ends[0]] / look['mean'][ends[1]]:.4g}") for name, look in seen.items()
-    }
+        name: float(f"{look['mean'][ends[0]] / look['mean'][ends[1]]:.4g}")
+        for name, look in seen.items() if not name.startswith(MACHINE)
+    }  # fmt: skip
     start = {kind: [first[f"{kind}, {which}, 0 epochs"] for which in ("last", "all")] for kind in kinds}
     late = [first[f"as it is, {which}, {plan.epochs} epochs"] for which in ("last", "all")]
     bare, usual = start["without both"], start["as it is"]
@@ -148,12 +152,17 @@ def gradients(bench: Bench) -> Findings:
         f"{'are' if bare[0] < 0.1 * bare[1] else 'are not'} seen"
         f"{', and they fall at once, in the last stack' if seventh < 2 * bare[0] else ''}. The hourglass as "
         f"it is has {usual[0]:.2g} and {usual[1]:.2g} before training, {late[0]:.2g} and {late[1]:.2g} "
-        f"after {plan.epochs} epochs: there they {'vanish too' if usual[0] < 0.1 else 'do not vanish'}."
+        f"after {plan.epochs} epochs: there they {'vanish too' if usual[0] < 0.1 else 'do not vanish'}. "
+        f"In a pose machine of six stages stage 1 gets {machines['last, 0 epochs']:.2g} of the last one's "
+        f"gradient with the last loss only and {machines['all, 0 epochs']:.2g} with all, after "
+        f"{plan.epochs} epochs {machines[f'last, {plan.epochs} epochs']:.2g} and "
+        f"{machines[f'all, {plan.epochs} epochs']:.2g}."
     )
     return Findings(
         settings(plan, stacks=8, batches=LOOKS, exponents=EXPONENTS, supervision="all or last",
                  gradient="of one batch's loss, over all convolution weights of a place"),
-        {"places": names, "first to last head": first,
+        {"places": names, "first to last head": first, "machine places": list(places(_machine(bench, plan))),
+         "machine's first to last stage": machines,
          "final": {name: accuracy(several[-1].unseen, plan) for name, several in runs.items()},
          "histograms": {name: look.pop("histogram") for name, look in seen.items()}},
         verdict,
@@ -165,8 +174,43 @@ def gradients(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
-def places(network: StackedHourglass) -> dict[str, nn.Module]:
+def _machine(bench: Bench, plan: Plan) -> ConvolutionalPoseMachine:
+    """Six stages without BatchNorm, as CPM's Figure 5 looks at."""
+    joints = len(bench.people(plan, "watched").skeleton)
+    return ConvolutionalPoseMachine.small(joints, 6, features=plan.features, normalized=False)
+
+
+def _machines(bench: Bench, plan: Plan, seen: dict, runs: dict[str, list[Run]]) -> dict[str, float]:
+    """The same looks at a pose machine, added to `seen`; stage 1's mean gradient over the last one's."""
+    ratios = {}
+    for supervision in ("all", "last"):
+
+        def make(supervision=supervision) -> PoseNetwork:
+            network = _machine(bench, plan)
+            network.supervised = list(range(6)) if supervision == "all" else [5]
+            return network
+
+        torch.manual_seed(0)
+        fresh = make()
+        looks = {0: _look(bench, fresh, plan)}
+        adam = replace(plan, optimizer="adam", learning_rate=plan.learning_rate / 5)
+        run = bench.train(f"gradients-machine-{supervision}", make, adam)
+        fresh.load_state_dict(run.network.state_dict())
+        looks[plan.epochs] = _look(bench, fresh, plan)
+        runs[f"{MACHINE}, {supervision}"] = [run]
+        for epochs, look in looks.items():
+            seen[f"{MACHINE}, {supervision}, {epochs} epochs"] = look
+            stages = [look["mean"][list(places(fresh)).index(f"stage {k}")] for k in (1, 6)]
+            ratios[f"{supervision}, {epochs} epochs"] = float(f"{stages[0] / stages[1]:.4g}")
+    return ratios
+
+
+def places(network: PoseNetwork) -> dict[str, nn.Module]:
     """What all that is learned passes through, from input to output."""
+    if isinstance(network, ConvolutionalPoseMachine):
+        later = {f"stage {number}": stage for number, stage in enumerate(network.later, start=2)}
+        return {"image features": network.features, "stage 1": network.first} | later
+    assert isinstance(network, StackedHourglass)
     stem = {"stem": network.stem[0]} | {f"stem {k - 2}": network.stem[k] for k in (3, 5, 6)}
     stacks: dict[str, nn.Module] = {}
     for number, (hourglass, head) in enumerate(
@@ -177,7 +221,7 @@ def places(network: StackedHourglass) -> dict[str, nn.Module]:
     return stem | stacks
 
 
-def gradient_at(network: StackedHourglass, crops: Batch, device: torch.device) -> dict[str, torch.Tensor]:
+def gradient_at(network: PoseNetwork, crops: Batch, device: torch.device) -> dict[str, torch.Tensor]:
     """Gradients of one batch's loss for all convolution weights of each of `places`, flat."""
     network.train()  # as in a step: BatchNorm by the batch's own statistics
     network.zero_grad()
@@ -193,7 +237,7 @@ def gradient_at(network: StackedHourglass, crops: Batch, device: torch.device) -
     }  # fmt: skip
 
 
-def _look(bench: Bench, network: StackedHourglass, plan: Plan) -> dict[str, list]:
+def _look(bench: Bench, network: PoseNetwork, plan: Plan) -> dict[str, list]:
     """By place: mean size and standard deviation of the gradients, and shares by powers of ten."""
     started = time.perf_counter()
     place(network, bench.device)

@@ -18,6 +18,7 @@ from minipose.experiments.bench import (
     weights,
 )
 from minipose.experiments.measures import accuracy, curve, openings, scores, settings
+from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.network import PoseNetwork
 
 # On unseen people of LSPET, mean PCK@0.2 over the 12 limb joints, as measured for this project's plan: two
@@ -92,9 +93,19 @@ def reference(bench: Bench) -> Findings:
 def systems(bench: Bench) -> Findings:
     """Every network of the package on the same people, for the same number of steps."""
     plan = bench.plan(SMALL)
-    networks = {"stacked hourglass, 2 stacks": _maker(bench, plan, 2, 1)}
+    joints = len(bench.people(plan, "watched").skeleton)
+    on_gpu = bench.scale == "gpu"
+    # Each with the optimizer and rate that it learns with; people, order and steps are the same.
+    adam = replace(plan, optimizer="adam", learning_rate=2e-4 if on_gpu else 4e-3)
+    machine = ConvolutionalPoseMachine if on_gpu else ConvolutionalPoseMachine.small
+    unlabelled = "ignore" if plan.data == "lspet" else "zero"
+    networks: dict[str, tuple[Callable[[], PoseNetwork], Plan]] = {
+        "stacked hourglass, 2 stacks": (_maker(bench, plan, 2, 1), plan),
+        "pose machine, 3 stages": (lambda: machine(joints, 3, unlabelled=unlabelled), adam),
+    }
     runs = {
-        name: bench.train(f"systems-{name.replace(' ', '-')}", make, plan) for name, make in networks.items()
+        name: bench.train(f"systems-{name.replace(' ', '-')}", make, its)
+        for name, (make, its) in networks.items()
     }
     results = {
         name: {
@@ -109,7 +120,8 @@ def systems(bench: Bench) -> Findings:
     verdict = f"Under one plan, from the best: {ranked}."
     people = len(bench.people(plan, "train"))
     return Findings(
-        settings(plan, joints="wrists, elbows, knees, ankles", flip=False), results, verdict,
+        settings(plan, joints="wrists, elbows, knees, ankles", flip=False,
+                 optimizers={name: its.optimizer for name, (_, its) in networks.items()}), results, verdict,
         {name: curve(run.history, plan, people) for name, run in runs.items()} | openings(runs.values()),
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ export function compare(parent, data, ask = null) {
   const live = ask && sliders(root, data, update);
   const pair = add(root, "div", { class: "pair" });
   const depths = data.networks.map((network) => network.strides.length);
-  const deepest = depths.indexOf(Math.max(...depths));
+  const deepest = depths.lastIndexOf(Math.max(...depths));
   const panels = [0, deepest].map((network, side) => panel(pair, data, network, side, update));
   const layers = add(root, "div", { class: "bar" });
   const opacity = slider(layers, "Heatmap", { min: 0, max: 100, step: 5, value: 65, say: percent }, update);

@@ -93,14 +93,21 @@ export function slider(parent, name, { min, max, step = 1, value, say = String }
 export function choice(parent, name, names, value, chosen) {
   const label = add(parent, "label", {}, name);
   const select = add(label, "select", { "aria-label": name, ...KEYS });
-  names.forEach((each, number) => add(select, "option", { value: number }, each));
-  select.value = value;
   select.addEventListener("change", () => chosen(Number(select.value)));
-  return {
+  const control = {
     get value() {
       return Number(select.value);
     },
+    set value(value) {
+      select.value = value;
+    },
+    set names(names) {
+      select.replaceChildren();
+      names.forEach((each, number) => add(select, "option", { value: number }, each));
+    },
   };
+  [control.names, control.value] = [names, value];
+  return control;
 }
 
 /** A box to tick. */
@@ -114,7 +121,17 @@ export function check(parent, name, value, ticked) {
     get value() {
       return input.checked;
     },
+    set value(value) {
+      input.checked = value;
+    },
   };
+}
+
+/** A button; `text` says what it does. */
+export function button(parent, text, pressed) {
+  const node = add(parent, "button", { type: "button", ...KEYS }, text);
+  node.addEventListener("click", pressed);
+  return node;
 }
 
 /** A joint's or a network's name as a reader reads it. */

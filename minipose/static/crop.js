@@ -23,6 +23,25 @@ export function inverse([[a, b, c], [d, e, f]]) {
 
 export const apply = ([[a, b, c], [d, e, f]], [x, y]) => [a * x + b * y + c, d * x + e * y + f];
 
+/**
+ * Draw what a crop shows of a picture onto a square canvas, black outside the picture.
+ *
+ * there : the crop's matrix. detail : canvas pixels for one crop pixel.
+ */
+export function cut(canvas, image, width, height, there, detail) {
+  const [[a, b, c], [d, e, f]] = there;
+  const brush = canvas.getContext("2d");
+  brush.setTransform(1, 0, 0, 1, 0, 0);
+  brush.fillStyle = "#000";
+  brush.fillRect(0, 0, canvas.width, canvas.height);
+  // A canvas counts from a pixel's edge, points from its centre.
+  brush.setTransform(detail, 0, 0, detail, detail / 2, detail / 2);
+  brush.transform(a, d, b, e, c, f);
+  brush.imageSmoothingQuality = "high";
+  brush.drawImage(image, -0.5, -0.5, width, height);
+  return brush;
+}
+
 const DETAIL = 4; // canvas pixels for one crop pixel: the crop is drawn finer than the network sees it
 
 export async function crop(parent, data) {
@@ -43,7 +62,7 @@ export async function crop(parent, data) {
     [x.value, y.value] = to;
     show();
   });
-  const cut = viewer(pair, (...to) => {
+  const seen = viewer(pair, (...to) => {
     [u.value, v.value] = to;
     show();
   });
@@ -79,18 +98,13 @@ export async function crop(parent, data) {
     const marks = [{ kind: "square", corners, id: "crop" }, top, cross(home, "home")];
     photo.show({ size: data.photo, image, marks, text: `The photo, with the crop's square. ${said}` });
     const shown = { image: pixels(there), marks: [cross(at, "point")], text: "What the crop shows" };
-    cut.show({ size: data.size, ...shown });
+    seen.show({ size: data.size, ...shown });
   }
 
-  /** The crop's picture. A canvas counts from a pixel's edge, points from its centre. */
-  function pixels([[a, b, c], [d, e, f]]) {
+  function pixels(there) {
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = data.size * DETAIL;
-    const brush = canvas.getContext("2d");
-    brush.fillRect(0, 0, canvas.width, canvas.height);
-    brush.setTransform(DETAIL, 0, 0, DETAIL, DETAIL / 2, DETAIL / 2);
-    brush.transform(a, d, b, e, c, f);
-    brush.drawImage(image, -0.5, -0.5, data.photo, data.photo);
+    cut(canvas, image, data.photo, data.photo, there, DETAIL);
     return canvas;
   }
   show();

@@ -28,12 +28,15 @@ export function colour(value) {
   return INFERNO[low].map((from, k) => from + (place - low) * (INFERNO[low + 1][k] - from));
 }
 
-/** A canvas of one pixel a cell. values : width x height numbers, 1 the brightest. */
-export function paint(values, width, height) {
+/** A canvas of one pixel a cell. `colours` gives a value's colour, red, green, blue and perhaps opacity. */
+export function paint(values, width, height, colours = colour) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
   const pixels = canvas.getContext("2d").createImageData(width, height);
-  values.forEach((value, cell) => pixels.data.set([...colour(value), 255], 4 * cell));
+  values.forEach((value, cell) => {
+    const [red, green, blue, opacity = 255] = colours(value);
+    pixels.data.set([red, green, blue, opacity], 4 * cell);
+  });
   canvas.getContext("2d").putImageData(pixels, 0, 0);
   return canvas;
 }
@@ -50,11 +53,12 @@ export async function load(address) {
  * A square picture. `show(state)` draws it; `moved(x, y)`, if given, is told where a pointer drags.
  *
  * state: size (px a side), image (what a canvas can draw, or null), map ({ values, width, height,
- * opacity, smooth }), marks (see `mark`), text (what the picture shows, for those who cannot see it).
+ * opacity, smooth, colours }), marks (see `mark`), text (what the picture shows, for those who cannot see
+ * it). `pixels` is the canvas's own size, `element` what holds it.
  */
-export function viewer(parent, moved = null) {
+export function viewer(parent, moved = null, pixels = 512) {
   const stage = add(parent, "div", { class: "stage" });
-  const canvas = add(stage, "canvas", { width: 512, height: 512, role: "img" });
+  const canvas = add(stage, "canvas", { width: pixels, height: pixels, role: "img" });
   const svg = draw(stage, "svg", { "aria-hidden": "true" });
   let size = 1;
   if (moved) listen(svg, (across, down) => moved(across * size - 0.5, down * size - 0.5));
@@ -70,7 +74,7 @@ export function viewer(parent, moved = null) {
     if (map) {
       brush.globalAlpha = map.opacity;
       brush.imageSmoothingEnabled = map.smooth;
-      const cells = paint(map.values, map.width, map.height);
+      const cells = paint(map.values, map.width, map.height, map.colours);
       brush.drawImage(cells, 0, 0, canvas.width, canvas.height);
     }
     canvas.setAttribute("aria-label", text);
@@ -78,7 +82,7 @@ export function viewer(parent, moved = null) {
     svg.replaceChildren();
     for (const each of marks) mark(svg, each, size / 100);
   }
-  return { show };
+  return { show, element: stage };
 }
 
 /** Where a pointer drags, as fractions of an element's width and height. */

@@ -1,0 +1,46 @@
+// Networks in the browser: questions to worker.js, which runs them, and its answers.
+
+/** A thread with a runtime: provider is "wasm" or "webgpu". Rejects where the browser has none. */
+export async function engine(provider = "wasm") {
+  // A thread of its own address would keep its own rules; one that starts from a blob keeps the page's
+  // content security policy, so that nothing in it can send a picture away.
+  const start = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
+  const address = URL.createObjectURL(new Blob([start], { type: "text/javascript" }));
+  const worker = new Worker(address, { type: "module" });
+  const waiting = new Map(); // number of a question -> who waits for the answer
+  let asked = 0;
+
+  const ask = (task, given, handed = []) =>
+    new Promise((resolve, reject) => {
+      waiting.set(++asked, { resolve, reject });
+      worker.postMessage({ number: asked, task, ...given }, handed);
+    });
+  worker.addEventListener("message", ({ data: { number, answer, error } }) => {
+    const { resolve, reject } = waiting.get(number);
+    waiting.delete(number);
+    if (error) reject(new Error(error));
+    else resolve(answer);
+  });
+  worker.addEventListener("error", () => {
+    for (const { reject } of waiting.values()) reject(new Error("the networks' thread has stopped"));
+    waiting.clear();
+  });
+
+  await ask("start", { provider });
+  URL.revokeObjectURL(address);
+  return {
+    provider,
+    load: (address) => ask("load", { address: String(address), provider }),
+
+    /** Heatmaps of all stages, each (J, h, w) in a row, and milliseconds. image : ImageData. */
+    run: ({ data, width }, address) => ask("run", { address: String(address), pixels: data, size: width }),
+
+    end: () => worker.terminate(),
+  };
+}
+
+/** Whether the browser has a graphics processor to compute with; one that is only imitated is no gain. */
+export async function hasGraphics() {
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  return Boolean(adapter) && !adapter.info?.isFallbackAdapter;
+}

@@ -1,0 +1,56 @@
+"""Time every page of the book that has cells, and write book/run-times.json: python book/times.py
+
+Each page runs as the book's build runs it, one after the other, its kernel's start included. Give the
+machine nothing else to do meanwhile.
+"""
+
+import json
+import os
+import time
+from datetime import date
+from pathlib import Path
+
+import jupytext
+from nbclient import NotebookClient
+from notebooks import BOOK, pages
+
+from minipose.checkpoints import atomic
+from minipose.experiments import records
+from minipose.inference import choose_device
+
+FILE = BOOK / "run-times.json"
+
+
+def executed(root: Path) -> list[Path]:
+    """Pages with cells, in the order of _toc.yml."""
+    return [page for page, _ in pages(root) if "{code-cell}" in page.read_text(encoding="utf-8")]
+
+
+def seconds(page: Path) -> float:
+    """How long all cells of a page take, in the page's own folder, as in the build."""
+    notebook = jupytext.read(page, fmt="md:myst")
+    started = time.perf_counter()
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(page.parent)}}).execute()
+    return round(time.perf_counter() - started, 1)
+
+
+def main() -> None:
+    os.environ["MINIPOSE_PAGES"] = "1"  # as book/pages.py sets it
+    measured = {}
+    for page in executed(BOOK.parent):
+        measured[page.stem] = seconds(page)
+        print(f"{page.stem:<24}{measured[page.stem]:6.1f} s", flush=True)
+    record = {
+        "device": records.describe(choose_device()),
+        "cores": os.cpu_count(),
+        "versions": records.versions(),
+        "date": date.today().isoformat(),
+        "seconds": measured,
+    }
+    with atomic(FILE) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(f"wrote {FILE}")
+
+
+if __name__ == "__main__":
+    main()
