@@ -207,9 +207,7 @@ def write_scene(look: Look, folder: Path) -> dict:
 
 def placed(person: Person, skeleton: Skeleton) -> dict:
     """A person as JSON: a place and a visibility for each joint, or null."""
-    joints = [
-        [*rounded((x, y)), int(seen)] if seen != UNLABELLED else None for x, y, seen in person.joints
-    ]
+    joints = [[*rounded((x, y)), int(seen)] if seen != UNLABELLED else None for x, y, seen in person.joints]
     assert len(joints) == len(skeleton)
     return {"joints": joints, "head": round(person.head, 2)}
 

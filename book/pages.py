@@ -4,12 +4,12 @@ _config.yml names it under local_extensions.
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import citations  # noqa: F401  registers the style that bibtex_default_style names
 import docstrings
-
 
 # What a page may load and ask: itself, whatever a reader gives it. In the live lab photos and cameras are
 # looked at, and this keeps them where they are. Scripts and styles stand in the pages, so they are allowed
@@ -64,9 +64,17 @@ def mend_accessibility(app, page, template, context, doctree) -> None:
     """Names and roles that docutils and MyST-NB write and that a screen reader stumbles over."""
     body = context.get("body", "")
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
-    context["body"] = body.replace(' role="doc-biblioentry"', "").replace(
+    body = body.replace(' role="doc-biblioentry"', "").replace(
         '<div role="list" class="cit', '<div class="cit'
     )
+    # Arguments with a line each are a list of definitions without anything defined.
+    context["body"] = re.sub(r'<dt class="sig .*?</dt>', plain_arguments, body, flags=re.DOTALL)
+
+
+def plain_arguments(signature: re.Match) -> str:
+    """The same signature, its arguments in spans that book.css sets as lines."""
+    plain = re.sub(r"<d([ld])>", r'<span class="sig-arguments-\1">', signature[0])
+    return re.sub(r"</d[ld]>", "</span>", plain)
 
 
 def keep_at_home(app, page, template, context, doctree) -> None:

@@ -228,7 +228,7 @@ class Reader:
             return ["", *self.blocks(body), ""]
         if name == "glossary":
             return ["", *self.blocks(terms(body)), ""]
-        if name == "eval-rst":  # api.md, of which there is no notebook
+        if name in ("eval-rst", "raw"):  # api.md and live-lab.md, of which there is no notebook
             return []
         if name == "math":
             text = "\n".join([argument, *body]).strip()

@@ -3,8 +3,8 @@
 Two recipes circulate under the paper's name. "paper" is what section 3.4 says: rotation and scale,
 uniform. "code" is what the authors' published training code does: clipped normal draws, rotation
 for two people in five, mirroring, and a gain on each colour channel. "cpm" is that of Convolutional Pose
-Machines (their section 4.2): uniform rotation and scale, further than the first, and mirroring. None moves
-the crop: the centre is what says who is to be annotated.
+Machines (their section 4.2): uniform rotation and scale, further than the first, and mirroring; part heatmap
+regression uses the same ranges (its section 3). None moves the crop: its centre says who is annotated.
 
 The draws belong to the sample: they follow from (seed, epoch, sample number) alone, so that batch
 size, number of processes, resuming and device change nothing.

@@ -25,9 +25,9 @@ def chromium(*flags: str):
 
 
 @contextlib.contextmanager
-def watched(browser):
+def watched(browser, **options):
     """A page that remembers what went wrong on it."""
-    page = browser.new_page(viewport={"width": 800, "height": 900})
+    page = browser.new_page(**{"viewport": {"width": 800, "height": 900}} | options)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda said: said.type == "error" and page.problems.append(said.text))

@@ -315,7 +315,9 @@ def test_an_empty_submission_gets_nothing(graded):
     for student in ("empty", "broken"):
         made = graded_as(graded[0], student)
         assert made.points()[0] == 0 and made.written == 0
-    assert graded_as(graded[0], "broken").notes == ["this is no notebook: NotJSONError"]
+    broken = graded_as(graded[0], "broken")
+    assert broken.notes == ["this is no notebook: NotJSONError"]
+    assert set(says(broken).values()) == {"The notebook has no code."}
 
 
 def test_the_class_list(graded):
@@ -363,10 +365,11 @@ def test_broken_code_costs_only_what_it_breaks(tmp_path):
         GOOD_PARTS["brightest"],
         "while True:\n    print('tons', flush=True)",
         "raise SystemExit",
+        "open('large', 'wb').truncate(2**29)",
         "def quarter(maps):\n    print('x' * 10**6)\n    sys.exit()",
         "def parabola(maps):\n    while True:\n        time.sleep(1)",
         "def round_trip(draw, decode, points, stride):\n    return {'mean': 0}",
-        "def pckh(predicted, target, heads, threshold):\n    return bytearray(10**12)",
+        "def pckh(predicted, target, heads, threshold):\n    return bytearray(7 * 2**30)",
         "def my_hourglass(depth, features): pass",
         "this is no Python",
         GOOD_PARTS["parameters"],
@@ -393,7 +396,7 @@ def test_broken_code_costs_only_what_it_breaks(tmp_path):
         assert sentence.replace("?", " ") in says(made)[name]
         assert says(made)[name].isprintable() and len(says(made)[name]) <= 300
     happened = [re.search(r"\): (\w+): ", note)[1] for note in made.notes]
-    assert happened == ["TimeoutError", "SystemExit", "SyntaxError"]
+    assert happened == ["TimeoutError", "SystemExit", "OSError", "SyntaxError"]
 
 
 def test_a_submission_cannot_write_its_own_verdict(tmp_path):

@@ -198,14 +198,19 @@ def test_stages_and_stacking_at_a_tiny_size(tmp_path, monkeypatch, one_thread):
     assert len(shipped) == 8
 
 
-TRAINED = ("reference", "stages", "stacking", "systems")
+# Those that only ask trained networks are in test_experiments_reading.py. HG-Int needs three halvings.
+TRAINED = {"reference": 128, "stages": 128, "stacking": 128, "systems": 128}
+TRAINED |= dict.fromkeys(("layers", "gradients", "regression", "sigma", "augmentation"), 64)
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_gpu_pieces_take_a_few_steps_on_a_cpu(name, tmp_path, monkeypatch, one_thread):
     def tiny(self, cpu, gpu=bench.LARGE):
         assert gpu.data == "puppets" or gpu.skeleton == "lsp"
-        return replace(gpu, size=128, features=8, epochs=1, people=32, watched=4, unseen=6, batch=16)
+        features = 16 if name == "layers" else 8
+        return replace(
+            gpu, size=TRAINED[name], features=features, epochs=1, people=32, watched=4, unseen=6, batch=16
+        )
 
     monkeypatch.setattr(Bench, "plan", tiny)
     for module in (hourglass, reference):

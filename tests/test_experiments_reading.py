@@ -9,13 +9,15 @@ import torch
 from conftest import real_data
 from torch.nn.functional import avg_pool2d
 
+import minipose
 from minipose.crops import Crop
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.errors import InputError
 from minipose.evaluation import Evaluation
-from minipose.experiments import EXPERIMENTS, flipping, framing, reading, records
+from minipose.experiments import EXPERIMENTS, codecs, flipping, framing, reading, records
 from minipose.experiments.bench import (
+    LARGE,
     SMALL,
     Bench,
 )
@@ -331,7 +333,19 @@ def test_at_gpu_scale_the_reader_is_trained_once_for_all(few, tmp_path):
     checkpoint = tmp_path / "runs/gpu/puppets-256-seed0/checkpoint.pt"  # written after each epoch
     written = checkpoint.stat().st_mtime_ns
     recorded("presence", tmp_path, "gpu")
+    recorded("two-people", tmp_path, "gpu")
     assert checkpoint.stat().st_mtime_ns == written
+
+
+def test_at_gpu_scale_photos_are_decoded_with_the_wide_network(tmp_path, monkeypatch):
+    root, asked = real_data("lspet"), []
+    monkeypatch.setattr(codecs, "load", lambda name: asked.append(name) or minipose.load("hg2-lspet-small"))
+    monkeypatch.setattr(codecs, "ROUND_TRIPS", 4)
+    monkeypatch.setattr(Bench, "plan", lambda self, cpu, gpu=LARGE: replace(gpu, size=96, unseen=16))
+    record = Bench("gpu", tmp_path, root=root, device="cpu")
+    record = record.record("decoding", EXPERIMENTS["decoding"].run(record))
+    records.write(record, tmp_path)
+    assert asked == ["hg2-lspet"] and "at 0.04 of the torso" in record.verdict
 
 
 def test_at_gpu_scale_the_flip_test_is_of_photos(few, tmp_path, monkeypatch):

@@ -115,7 +115,7 @@ def test_page_is_whole_at_every_size_and_in_both_colours(tab, book_page):
         tab.page.wait_for_function(KEYBOARD_READY)
         for colours in ("light", "dark"):
             tab.page.emulate_media(color_scheme=colours)
-            tab.page.wait_for_function(f"document.documentElement.dataset.theme === '{colours}'")
+            tab.page.wait_for_function(f"() => document.documentElement.dataset.theme === '{colours}'")
             rules = None if colours == "light" else ["color-contrast"]  # nothing else can change
             serious = tab.page.evaluate(SERIOUS, [ACCEPTED, rules])
             assert not serious, f"{width} px, {colours}"
@@ -153,7 +153,7 @@ def test_a_wide_figure_scrolls_on_a_phone(tab, sample):
     assert strip.evaluate("(e) => e.scrollWidth > 1.5 * e.clientWidth")
     strip.focus()
     tab.page.keyboard.press("ArrowRight")
-    tab.page.wait_for_function("document.querySelector('#fig-second .wide-figure').scrollLeft > 0")
+    tab.page.wait_for_function("() => document.querySelector('#fig-second .wide-figure').scrollLeft > 0")
 
 
 def test_the_checks_of_a_page_see_faults(tab, sample):

@@ -161,7 +161,7 @@ def grade(file: Path, seed: int = 1, limit: float = 300, retrain: bool = False) 
 
 
 def folded(line: str) -> str:
-    return textwrap.fill(line, 84, subsequent_indent=8 * " ")
+    return textwrap.fill(line, 76, subsequent_indent=8 * " ")
 
 
 def table(made: Grade) -> str:

@@ -71,6 +71,8 @@ class Submission:
 
     def missing(self, item: Item) -> str | None:
         """A sentence if the notebook does not define what the check asks for."""
+        if not self.cells:
+            return "The notebook has no code."
         answer = self._ready() or self._exchange({"item": item.name}, CALL)
         if "error" in answer:
             return f"The notebook's code is in the way: {': '.join(answer['error'])}"

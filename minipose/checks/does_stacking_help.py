@@ -72,6 +72,30 @@ def mended_and_spoiled(answer, **looks) -> Verdict:
     }, on=[tuple(looks.values())])  # fmt: skip
 
 
+def _spread(rng: np.random.Generator) -> dict:
+    """Accuracies of two stacks by seed, from our record; the paper's difference; and how sure to be of it."""
+    record = records.read("stages", "cpu")
+    better, worse = [("8", "4"), ("4", "2"), ("8", "2")][rng.integers(3)]
+    final, paper = record.results["final"], record.paper["pckh@0.5"]["final"]
+    return {
+        "stacks": [better, worse], "a": final[better]["each"], "b": final[worse]["each"],
+        "claim": round(paper[better] - paper[worse], 3), "errors": int(rng.integers(2, 4)),
+    }  # fmt: skip
+
+
+@exercise("does-stacking-help", "practice", _spread)
+def how_many_seeds(answer, stacks, a, b, claim, errors) -> Verdict:
+    """Seeds until the paper's difference is as large as so many standard errors of our mean difference."""
+    spread = np.std(np.subtract(a, b), ddof=1)
+    few, apart = np.std(np.subtract(a, b)), math.hypot(np.std(a, ddof=1), np.std(b, ddof=1))
+    return compare(answer, math.ceil((errors * spread / claim) ** 2), {
+        math.ceil((errors * few / claim) ** 2): "Of a few values: divide by one less than there are.",
+        math.ceil((errors * apart / claim) ** 2): "The seeds come in pairs. What scatters is the difference.",
+        math.ceil((spread / claim) ** 2): "That is one standard error.",
+        math.ceil(errors * spread / claim): "An error falls with the root of the number of seeds.",
+    }, tolerance=1e-9)  # fmt: skip
+
+
 def _people(rng: np.random.Generator) -> dict:
     """Which joints (N, J) were found and which count, and numbers of people (R, N), drawn R times."""
     counted = rng.random((30, 4)) < 0.8
@@ -96,30 +120,6 @@ def other_people(answer, hits, counted, draws) -> Verdict:
         lambda h, c, d: np.percentile([(h[k].sum(0) / c.sum(0)).mean() for k in d], (2.5, 97.5)):
             "A draw takes its people's labels with them, and not only what was found.",
     }, on=[(hits, counted, draws)])  # fmt: skip
-
-
-def _spread(rng: np.random.Generator) -> dict:
-    """Accuracies of two stacks by seed, from our record; the paper's difference; and how sure to be of it."""
-    record = records.read("stages", "cpu")
-    better, worse = [("8", "4"), ("4", "2"), ("8", "2")][rng.integers(3)]
-    final, paper = record.results["final"], record.paper["pckh@0.5"]["final"]
-    return {
-        "stacks": [better, worse], "a": final[better]["each"], "b": final[worse]["each"],
-        "claim": round(paper[better] - paper[worse], 3), "errors": int(rng.integers(2, 4)),
-    }  # fmt: skip
-
-
-@exercise("does-stacking-help", "practice", _spread)
-def how_many_seeds(answer, stacks, a, b, claim, errors) -> Verdict:
-    """Seeds until the paper's difference is as large as so many standard errors of our mean difference."""
-    spread = np.std(np.subtract(a, b), ddof=1)
-    few, apart = np.std(np.subtract(a, b)), math.hypot(np.std(a, ddof=1), np.std(b, ddof=1))
-    return compare(answer, math.ceil((errors * spread / claim) ** 2), {
-        math.ceil((errors * few / claim) ** 2): "Of a few values: divide by one less than there are.",
-        math.ceil((errors * apart / claim) ** 2): "The seeds come in pairs. What scatters is the difference.",
-        math.ceil((spread / claim) ** 2): "That is one standard error.",
-        math.ceil(errors * spread / claim): "An error falls with the root of the number of seeds.",
-    }, tolerance=1e-9)  # fmt: skip
 
 
 def _hg_int(rng: np.random.Generator) -> dict:

@@ -20,7 +20,7 @@ import { detail, summary, table } from "./words.js";
 
 const NAMES = ["A", "B"];
 const SHAPES = ["1 hourglass × 4 residual modules", "4 hourglasses × 1 residual module"];
-const QUIET = 700; // ms without a change: then a screen reader is told, and the address is written
+const QUIET = 400; // ms without a change: then a screen reader is told, and the address is written
 
 /** Build the lab into `host` and resolve when the networks have looked at the first picture. */
 export async function lab(host, folder) {

@@ -5,7 +5,8 @@ import { START } from "./desk.js";
 import { patch } from "./crops.js";
 import { chosenStage } from "./views.js";
 
-const PLAIN = { ...START, patch: false, difference: false, skeleton: true, first: 8, second: 8, threshold: 30 };
+const DRAWN = { difference: false, skeleton: true, truth: false, first: 8, second: 8, threshold: 30 };
+const PLAIN = { ...START, ...DRAWN, patch: false };
 
 /**
  * The steps: a question, the state that it starts from, whether what is seen now answers it, and what there
@@ -29,9 +30,9 @@ function steps({ whom, covered, decided, turned, absent }) {
         `The patch hides what it lies on. Drag it over the ${words(covered.joint)}, the chosen joint. Does the ` +
         "score fall? Does the point stay where the arm must end?",
       set: { scene: covered.scene, joint: covered.joint, patch: true, across: 12, along: 12, width: 12 },
-      solved: ({ state, picture, truth }) => {
+      solved: ({ state, picture, pair, truth }) => {
         const { x, y, side } = patch(picture, state);
-        const [u, v] = truth[0].joints[truth.names.indexOf(covered.joint)];
+        const [u, v] = truth[0].joints[pair.joints.indexOf(covered.joint)];
         return Math.max(Math.abs(u - x), Math.abs(v - y)) < side / 2;
       },
       answer:

@@ -125,10 +125,10 @@ export function stages(parent, networks, names, set) {
         const { side, scores } = stage;
         const score = chosen < 0 ? scores.reduce((sum, each) => sum + each, 0) / scores.length : scores[chosen];
         button.setAttribute("aria-pressed", String(number + 1 === at));
-        text.textContent = `${number + 1}: ${say(score)}`;
-        button.setAttribute("aria-label", `${names[k]}, stage ${number + 1}: score ${say(score)}`);
+        text.textContent = `${names[k]}, stage ${number + 1}: ${say(score)}`;
         const layer = { width: side, height: side, opacity: 1, smooth: true, colours: warm };
-        view.show({ size: pair.size, image, map: { values: together(stage, chosen), ...layer } });
+        const map = { values: together(stage, chosen), ...layer };
+        view.show({ size: pair.size, image, map, text: "Heatmap" });
       });
     });
   };
