@@ -31,7 +31,7 @@ help:
 	@echo "make book       build the book and print the page to open"
 	@echo "make test       lint, types, tests (builds the book first where its pages are missing)"
 	@echo "make notebooks  write the student notebooks again, beside the chapters"
-	@echo "make benchmark  print the speed table"
+	@echo "make benchmark  print the speed table, and the live lab's where the book is built"
 	@echo "make pictures   draw the README's picture again"
 	@echo "make clean      remove everything that make made, .venv included"
 
@@ -78,6 +78,7 @@ notebooks: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	@$(RUN) python -m benchmarks
+	@test ! -f $(BUILT) || $(RUN) python -m benchmarks.lab
 
 pictures: $(INSTALLED)
 	@$(RUN) python book/pictures.py

@@ -32,7 +32,8 @@ def running():
 def opened(running, state: str = "", **options):
     """The lab in a tab of its own, ready; `asked` are the addresses that the tab has asked for."""
     browser, address = running
-    with watched(browser, **options) as page:
+    # The theme scrolls slowly for those who did not ask for less motion, and nothing can be hit meanwhile.
+    with watched(browser, reduced_motion="reduce", **options) as page:
         page.asked = []
         page.on("request", lambda request: page.asked.append(request.url))
         page.goto(f"{address}/book/live-lab.html{state and '#lab&' + state}")
@@ -59,7 +60,7 @@ def told(page, network: str) -> str:
 
 def number(text: str, before: str) -> float:
     """The number that follows some words."""
-    return float(re.search(re.escape(before) + r"\D*?(-?[\d.]+\d)", text)[1])
+    return float(re.search(re.escape(before) + r"\D*?(-?\d+(\.\d+)?)", text)[1])
 
 
 def packed(pixels: np.ndarray) -> str:

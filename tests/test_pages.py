@@ -63,6 +63,7 @@ class Tab:
         self.requests.clear()
         self.problems.clear()
         self.page.goto(address, wait_until="networkidle")
+        self.page.wait_for_selector("[aria-busy=true]", state="detached")
         self.page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
         # Colours change at once, and what opens is there at once.
         self.page.add_style_tag(content="* { transition: none !important; animation: none !important }")

@@ -14,9 +14,9 @@ const KEYS = {
 };
 
 /**
- * Tell what is done to an element. `moved(change, what)` gets x, y (shares of the element's side, to the right
- * and down), zoom (a factor), turn (degrees, clockwise) and mirror; `what` is what `grab` made of the place
- * where a drag began, and null for keys and two fingers.
+ * Tell what is done to an element. `moved(change, what)` gets x, y (shares of the element's side, to the
+ * right and down), zoom (a factor), turn (degrees, clockwise) and mirror; `what` is what `grab` made of the
+ * place where a drag began, and null for keys and two fingers.
  */
 export function gestures(element, grab, moved) {
   const pointers = new Map(); // of each finger: where it is, in shares of the element's side

@@ -22,7 +22,7 @@ const NAMES = ["A", "B"];
 const SHAPES = ["1 hourglass × 4 residual modules", "4 hourglasses × 1 residual module"];
 const QUIET = 400; // ms without a change: then a screen reader is told, and the address is written
 
-/** Build the lab into `host` and resolve when the networks have looked at the first picture. */
+/** Build the lab into `host`; resolves when the networks have looked at the first picture, or rejects. */
 export async function lab(host, folder) {
   const files = new URL("made/", folder);
   const made = await (await fetch(new URL("lab.json", files))).json();
@@ -33,6 +33,7 @@ export async function lab(host, folder) {
 
   const root = figure(host, "The live lab");
   root.classList.add("lab");
+  root.hidden = true; // until there is something to see
   const steps = tour(root, made.tour, (part) => {
     take(made.scenes[part.scene], { pair: made.pairs[0].name, ...part });
   });
@@ -155,6 +156,7 @@ export async function lab(host, folder) {
     showStages(now, pair, seen.image, all);
     showWhole(from, place, now);
     showTable(joints, looks, people);
+    root.hidden = false;
     const [threshold, k] = [now.threshold / 100, joints.indexOf(now.joint)];
     looks.forEach((each, side) => {
       texts[side][0].textContent = summary(each, threshold, people.length > 1);
@@ -188,6 +190,7 @@ export async function lab(host, folder) {
   let timer;
   function later() {
     clearTimeout(timer);
+    if (root.hidden) return; // nobody has set anything yet
     timer = setTimeout(() => {
       const told = ([all, one], k) => `Network ${NAMES[k]}: ${all.textContent} ${one.textContent}`;
       spoken.textContent = texts.map(told).join(" ");
@@ -233,6 +236,7 @@ export async function lab(host, folder) {
     if (said) restore(clean(said, made));
   });
   const restore = (state) => take(made.scenes[state.scene], state);
-  if (read(location.hash)) root.scrollIntoView();
   await restore(state);
+  if (root.hidden) throw new Error(trouble.textContent);
+  if (read(location.hash)) root.scrollIntoView();
 }

@@ -1,7 +1,7 @@
 // Where pictures come from: the scenes that ship with the page, the reader's photo, the camera.
 //
-// A picture: image (what a canvas can draw), width, height, center and side (of the crop at the start), people
-// (truth by skeleton), says, and for a camera live and stop(). No picture is sent anywhere.
+// A picture: image (what a canvas can draw), width, height, center and side (of the crop at the start),
+// people (truth by skeleton), says, and for a camera live and stop(). No picture is sent anywhere.
 
 import { load } from "../minipose/viewer.js";
 import { whole } from "./crops.js";
@@ -12,7 +12,9 @@ const MOST = { bytes: 40e6, pixels: 80e6, side: 1024 }; // a photo beyond `side`
 export class Sorry extends Error {}
 
 export async function scene({ file, ...rest }, folder) {
-  const image = await load(new URL(file, folder));
+  const image = await load(new URL(file, folder)).catch(() => {
+    throw new Sorry("The picture did not come: is the server of this book still there?");
+  });
   return { image, file, width: image.naturalWidth, height: image.naturalHeight, ...rest };
 }
 
@@ -83,7 +85,8 @@ const REFUSED = {
 
 /** The camera, until stop(). */
 export async function camera() {
-  if (!navigator.mediaDevices) throw new Sorry("A camera takes an address that begins with https or localhost.");
+  if (!navigator.mediaDevices)
+    throw new Sorry("A camera takes an address that begins with https or localhost.");
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 } }, audio: false });

@@ -39,7 +39,9 @@ export function sources(root, made, folder, take) {
 
   /** Mark what is looked at now, and by whom. */
   return function show(picture, name) {
-    scenes.forEach((node, k) => node.setAttribute("aria-pressed", String(made.scenes[k].file === picture.file)));
+    scenes.forEach((node, k) =>
+      node.setAttribute("aria-pressed", String(made.scenes[k].file === picture.file)),
+    );
     pair.value = made.pairs.findIndex((each) => each.name === name);
     filming = Boolean(picture.live);
     film.textContent = filming ? "Stop the camera" : "Camera";

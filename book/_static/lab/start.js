@@ -6,9 +6,9 @@
   const host = document.getElementById("lab");
   const folder = new URL("./", document.currentScript.src);
 
-  const say = (reason) => {
-    host.querySelector(`[data-reason="${reason}"]`).hidden = false;
-    for (const each of host.querySelectorAll(".waiting, .minipose")) each.remove();
+  const ready = () => {
+    host.querySelector(".waiting").remove();
+    host.setAttribute("aria-busy", "false");
   };
 
   /** The pictures of one file, one after the other: a slider, and a button that moves it. */
@@ -40,15 +40,17 @@
   }
 
   const failed = (reason) => {
-    say(reason);
+    host.querySelector(".minipose")?.remove();
+    host.querySelector(`[data-reason="${reason}"]`).hidden = false;
     recording();
+    ready();
   };
   if (location.protocol === "file:") failed("file");
   else if (typeof WebAssembly !== "object") failed("wasm");
   else {
     import(new URL("lab.js", folder))
       .then(({ lab }) => lab(host, folder))
-      .then(() => host.querySelector(".waiting").remove())
+      .then(ready)
       .catch((error) => {
         console.warn(error);
         failed("other");

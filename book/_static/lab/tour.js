@@ -7,6 +7,7 @@ import { chosenStage } from "./views.js";
 
 const DRAWN = { difference: false, skeleton: true, truth: false, first: 8, second: 8, threshold: 30 };
 const PLAIN = { ...START, ...DRAWN, patch: false };
+const RESULTS = ["results.html", "Reading the results"];
 
 /**
  * The steps: a question, the state that it starts from, whether what is seen now answers it, and what there
@@ -16,19 +17,20 @@ function steps({ whom, covered, decided, turned, absent }) {
   return [
     {
       question:
-        "Two people stand here, and each network draws one skeleton. Slide the crop (drag the picture) until " +
-        "both networks change their mind about whom they annotate. How far do you have to go?",
+        "Two people stand here, and each network draws one skeleton. Slide the crop (drag the picture) " +
+        "until both networks change their mind about whom they annotate. How far do you have to go?",
       set: { scene: whom.scene, joint: "all" },
       solved: ({ looks }) => looks.every(({ judged }) => judged.person === 1),
       answer:
-        "Both mean the other person now. Nothing but the place of the crop says who is meant: the person in " +
-        "its centre (section 3.4 and Figure 10 of the paper). In between, skeletons are made of both people.",
-      chapter: ["crops.html", "Crops"],
+        "Both mean the other person now. Nothing but the place of the crop says who is meant: the person " +
+        "in its centre (section 3.4 and Figure 10 of the paper). In between, skeletons are made of both " +
+        "people.",
+      chapter: RESULTS,
     },
     {
       question:
-        `The patch hides what it lies on. Drag it over the ${words(covered.joint)}, the chosen joint. Does the ` +
-        "score fall? Does the point stay where the arm must end?",
+        `The patch hides what it lies on. Drag it over the ${words(covered.joint)}, the chosen joint. ` +
+        "Does the score fall? Does the point stay where the arm must end?",
       set: { scene: covered.scene, joint: covered.joint, patch: true, across: 12, along: 12, width: 12 },
       solved: ({ state, picture, pair, truth }) => {
         const { x, y, side } = patch(picture, state);
@@ -36,14 +38,14 @@ function steps({ whom, covered, decided, turned, absent }) {
         return Math.max(Math.abs(u - x), Math.abs(v - y)) < side / 2;
       },
       answer:
-        "It is covered. A hidden joint has a label in training too, so the networks guess it from the rest of " +
-        "the arm. Look through the stages, and drag the patch on over the elbow and the shoulder.",
-      chapter: ["hourglass.html", "The hourglass"],
+        "It is covered. A hidden joint has a label in training too, so the networks guess it from the " +
+        "rest of the arm. Look through the stages, and drag the patch on over the elbow and the shoulder.",
+      chapter: RESULTS,
     },
     {
       question:
-        `Network B finds the ${words(decided.joint)} within half a head in the end, but not at first. Which is ` +
-        "the first of its stages that does, and all after it? Move its stage there.",
+        `Network B finds the ${words(decided.joint)} within half a head in the end, but not at first. ` +
+        "Which is the first of its stages that does, and all after it? Move its stage there.",
       set: { scene: decided.scene, joint: decided.joint, truth: true },
       solved: ({ state, all, pair, limit }) => {
         const k = pair.joints.indexOf(decided.joint);
@@ -52,37 +54,40 @@ function steps({ whom, covered, decided, turned, absent }) {
         return right.at(-1) && chosenStage(state.second, right.length) === first + 1;
       },
       answer:
-        "From this stage on the answer stays. A later hourglass reads the heatmaps of the one before, and can " +
-        "weigh one joint against all others.",
-      chapter: ["stacking.html", "Stacking"],
+        "From this stage on the answer stays. A later hourglass reads the heatmaps of the one before, " +
+        "and can weigh one joint against all others.",
+      chapter: ["stacking.html", "Stacking and intermediate supervision"],
     },
     {
       question:
-        "Everybody stood upright while the networks learned, or nearly. Turn the crop until both networks have " +
-        "lost more than half of the joints. Which joints go first?",
+        "Nearly everybody stood upright while these networks learned. Turn the crop until both have lost " +
+        "more than half of the joints. Which joints go first?",
       set: { scene: turned.scene, joint: "all" },
       solved: ({ state, looks }) =>
         state.angle !== 0 && looks.every(({ judged }) => judged.found < judged.labelled / 2),
       answer:
-        "A network knows what it has been shown. That is why training turns its pictures at random where there " +
-        "are few of them.",
-      chapter: ["training.html", "Training"],
+        "A network knows what it has been shown. That is why training turns its pictures at random where " +
+        "there are few of them.",
+      chapter: ["crops.html", "Crops, mirrors and augmentation"],
     },
     {
       question:
-        `${absent.missing} joints lie outside this picture, and each network draws them all the same. Raise the ` +
-        "score that a joint must have until none of the missing is drawn. Which others go with them?",
+        `${absent.missing} joints lie outside this picture, and each network draws them all the same. ` +
+        "Raise the score that a joint must have until none of the missing is drawn. Which others go with " +
+        "them?",
       set: { scene: absent.scene, joint: "all", threshold: 0 },
       solved: ({ state, looks, people }) =>
         looks.every(({ stage: { scores } }) => {
           const drawn = scores.map((score) => score >= state.threshold / 100);
-          const [outside, inside] = [0, 1].map((there) => drawn.filter((_, k) => (people[0].seen[k] > 0) == there));
+          const [outside, inside] = [0, 1].map((there) =>
+            drawn.filter((_, k) => people[0].seen[k] > 0 == there),
+          );
           return !outside.some(Boolean) && inside.filter(Boolean).length > inside.length / 2;
         }),
       answer:
-        "PCK asks where a joint is, never whether it is there at all. The height of the heatmap answers that, " +
-        "with errors of both kinds: section 5.2 and Figure 11 of the paper.",
-      chapter: ["does-stacking-help.html", "Does stacking help?"],
+        "PCK asks where a joint is, never whether it is there at all. The height of the heatmap answers " +
+        "that, with errors of both kinds: section 5.2 and Figure 11 of the paper.",
+      chapter: RESULTS,
     },
   ];
 }

@@ -53,7 +53,8 @@ export function panels(parent, titles) {
     columns.forEach(({ column }, k) => (column.hidden = state.difference !== (k === 2)));
     const wanted = [...joints.keys()].filter((k) => chosen < 0 || k === chosen);
     const truth = ({ judged }) => {
-      const places = state.truth && people[judged.person] ? wanted.map((k) => people[judged.person].joints[k]) : [];
+      const places =
+        state.truth && people[judged.person] ? wanted.map((k) => people[judged.person].joints[k]) : [];
       return places.filter(Boolean).map(([x, y]) => ({ kind: "cross", x, y, id: "truth" }));
     };
     const layer = ({ side }, values, colours) => {
@@ -61,7 +62,11 @@ export function panels(parent, titles) {
     };
     if (state.difference) {
       const [a, b] = looks.map(({ stage }) => together(stage, chosen));
-      const map = layer(looks[0].stage, a.map((value, cell) => value - b[cell]), signed);
+      const map = layer(
+        looks[0].stage,
+        a.map((value, cell) => value - b[cell]),
+        signed,
+      );
       const marks = state.skeleton ? wanted.flatMap((k) => apart(visible, k)) : [];
       const text = "Heatmaps of A less those of B, and the joints of both";
       columns[2].view.show({ size, image, map, marks: [...marks, ...truth(looks[1])], text });
@@ -123,7 +128,8 @@ export function stages(parent, networks, names, set) {
       thumbs.forEach(({ button, view, text }, number) => {
         const { stage } = all[k][number];
         const { side, scores } = stage;
-        const score = chosen < 0 ? scores.reduce((sum, each) => sum + each, 0) / scores.length : scores[chosen];
+        const score =
+          chosen < 0 ? scores.reduce((sum, each) => sum + each, 0) / scores.length : scores[chosen];
         button.setAttribute("aria-pressed", String(number + 1 === at));
         text.textContent = `${names[k]}, stage ${number + 1}: ${say(score)}`;
         const layer = { width: side, height: side, opacity: 1, smooth: true, colours: warm };

@@ -24,7 +24,8 @@ export function detail({ stage, judged }, k, name, threshold, people, matrix) {
   const person = people[judged.person];
   if (!person) return `${found} of the picture.`;
   const away = judged.errors[k];
-  const truth = away === null ? "" : `, ${say(away * person.head, 1)} px of the crop = ${say(away)} heads away`;
+  const truth =
+    away === null ? "" : `, ${say(away * person.head, 1)} px of the crop = ${say(away)} heads away`;
   return `${found} of the picture. In truth ${SEEN[person.seen[k]]}${truth}.`;
 }
 
