@@ -29,11 +29,9 @@ PASSES = """async ([files, size, times]) => {
     const image = new ImageData(noise, size, size);
     const found = files.map(() => []);
     const addresses = files.map((file) => new URL(`/_static/lab/made/${file}`, location));
-    for (const address of addresses) await networks.load(address);
     for (let time = 0; time < times; time++) {
-        for (const [k, address] of addresses.entries()) {
-            found[k].push((await networks.run(image, address)).milliseconds);
-        }
+        const passes = await networks.run(image, addresses);
+        passes.forEach(({ milliseconds }, k) => found[k].push(milliseconds));
     }
     networks.end();
     return found;
@@ -41,8 +39,9 @@ PASSES = """async ([files, size, times]) => {
 # A frame writes the figures once.
 COUNT = """() => {
     window.frames_ = 0;
-    const count = () => (window.frames_ += 1);
-    new MutationObserver(count).observe(document.querySelector(".figures"), { childList: true });
+    window.counter_?.disconnect();
+    window.counter_ = new MutationObserver(() => (window.frames_ += 1));
+    window.counter_.observe(document.querySelector(".figures"), { childList: true });
 }"""
 
 

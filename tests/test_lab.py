@@ -29,6 +29,13 @@ def browser():
         yield pair
 
 
+@pytest.fixture(scope="module")
+def page(browser):
+    with opened(browser) as page:
+        yield page
+        assert page.problems == []
+
+
 # The files
 
 
@@ -108,7 +115,8 @@ def test_heatmaps_are_pytorchs(browser, name):
         for (const file of files) {{
             const address = new URL(`/_static/lab/made/${{file}}`, location);
             for (const input of inputs) {{
-                const [{{ stages }}] = await networks.run(new ImageData(unpack(input), size, size), [address]);
+                const image = new ImageData(unpack(input), size, size);
+                const [{{ stages }}] = await networks.run(image, [address]);
                 found.push(stages.map(pack));
             }}
         }}
@@ -134,6 +142,18 @@ def test_heatmaps_are_pytorchs(browser, name):
                 np.testing.assert_allclose(unpacked(text), stage[at].flatten().numpy(), atol=1e-3)
 
 
+def test_two_runtimes_are_told_apart_by_their_furthest_cells(page):
+    code = """async ([ours, theirs]) => {
+        const { furthest } = await import("/_static/lab/speed.js");
+        const stage = (map) => Float32Array.from(map);
+        const looks = (networks) => networks.map((stages) => ({ stages: stages.map(stage) }));
+        return furthest(looks(ours), looks(theirs));
+    }"""
+    ours = [[[0, 1]], [[2, 3], [4, 5]]]
+    assert page.evaluate(code, [ours, ours]) == 0
+    assert page.evaluate(code, [ours, [[[0, 1]], [[2, 3], [4.5, 4.75]]]]) == 0.5
+
+
 PLACES = ["", "zoom=60&right=10&down=-20", "angle=30", "mirror=1&angle=-75&zoom=150", "patch=1&across=60"]
 CUT = f"""async ([fragment, size, kind]) => {{
     {BYTES}
@@ -152,13 +172,6 @@ def cut(page, fragment: str, size: int):
     """The pixels that the networks get (S, S, 3), and the crop, as the page's modules make them."""
     text, place = page.evaluate(CUT, [fragment, size, ""])
     return unpacked(text, np.uint8).reshape(size, size, 4)[..., :3], Crop(**place)
-
-
-@pytest.fixture(scope="module")
-def page(browser):
-    with opened(browser) as page:
-        yield page
-        assert page.problems == []
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -173,8 +173,9 @@ def test_keys_move_the_picture(shared, key, control, value):
     assert shared.get_by_role("checkbox", name="mirror").is_checked()
 
 
-def test_two_fingers_zoom_and_turn(shared):
-    show(shared, "scene=1")
+@pytest.mark.parametrize(("mirror", "turn"), [(0, 30), (1, -30)])
+def test_two_fingers_zoom_and_turn(shared, mirror, turn):
+    show(shared, f"scene=1&mirror={mirror}")
     shared.locator(".views").scroll_into_view_if_needed()
     box = shared.locator(".views .stage").first.bounding_box()
     session = shared.context.new_cdp_session(shared)
@@ -195,7 +196,7 @@ def test_two_fingers_zoom_and_turn(shared):
     touch("touchEnd")
     ready(shared)
     assert set_to(shared, "Zoom") == pytest.approx(200, abs=4)
-    assert set_to(shared, "Turn") == 30
+    assert set_to(shared, "Turn") == turn
 
 
 def test_the_crop_decides_whom_they_mean(shared):

@@ -134,6 +134,12 @@ def test_broken_files_get_a_sentence_and_the_page_works_on(page):
 
 def test_the_camera(page):
     show(page, "pair=people")
+    page.evaluate(
+        """() => {
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async (wish) => (window.stream = await open(wish));
+        }"""
+    )
     page.get_by_role("button", name="Camera").click()
     page.wait_for_selector("text=The picture: your camera. It stays on your machine.")
     views = set()
@@ -146,10 +152,12 @@ def test_the_camera(page):
     page.wait_for_function("() => /moves: [1-9]/.test(document.querySelector('.figures').innerText)")
     page.get_by_role("button", name="Stop the camera").click()
     page.wait_for_selector("text=The picture: two people")
+    page.wait_for_timeout(100)
     ready(page)
     still = seen(page, VIEWS)
     page.wait_for_timeout(300)
     assert seen(page, VIEWS) == still
+    assert page.evaluate("stream.getTracks().map((each) => each.readyState)") == ["ended"]
 
 
 def test_without_a_camera_there_is_a_sentence(page):

@@ -98,7 +98,7 @@ def rounding_bias(answer, stride, back) -> Verdict:
     return compare(answer, want, {
         (-bias, size): "Found minus true: above zero where a joint is found too far to the right.",
         (bias / stride, size / stride): "In pixels of the crop, not in cells.",
-        _round_trip(stride, back, np.floor): "To the nearest cell; that one cuts off.",
+        _round_trip(stride, back, np.floor): "Those are the cells floor(x / s). Here 0.5 is added before.",
         _round_trip(stride, back, np.round): "NumPy rounds a half to the even one. Here it goes up.",
     })  # fmt: skip
 

@@ -24,9 +24,9 @@ def size_that_fits(answer, side, depth) -> Verdict:
     whole, inside = 4 * 2**depth, 2**depth
     cells, careless = -(-side // whole), -(-side // inside)
     return compare(answer, (whole * cells, cells), [
-        ((inside * careless, careless), "The stem has divided the side before the hourglass does."),
+        ((inside * careless, careless), "The stem divides the side by 4 before the hourglass halves it."),
         ((whole * (cells - 1), cells - 1), "The image has to fit inside: it may grow, and must not shrink."),
-        ((whole * cells, 4 * cells), "Those cells are halved twice more, or the stem is forgotten."),
+        ((whole * cells, 4 * cells), "Those cells forget the stem: it halves the side twice."),
         ((whole * cells, 2 * cells), "The lowest resolution is one halving further down."),
     ])  # fmt: skip
 
@@ -45,7 +45,7 @@ def place_that_is_left(answer, column, depth) -> Verdict:
     first, error = column - column % block, 2.0 * (block - 1)
     return compare(answer, (first, first + block - 1, error), [
         ((first, first + block - 1, error / 4), "That error is in cells. How many px has a cell?"),
-        ((first, first + block - 1, 2 * error), "So much errs who answers the block's end, not its middle."),
+        ((first, first + block - 1, 2 * error), "That is the error from the block's end, not its middle."),
         ((first, first + block, error), "A block of n cells ends n - 1 cells after its first one."),
         ((column - half, column + half - 1, error), "Where blocks begin does not depend on the cell."),
     ])  # fmt: skip

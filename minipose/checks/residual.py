@@ -28,7 +28,7 @@ def bottleneck_by_hand(answer, a, b, m) -> Verdict:
         total - skip: "Do the widths agree, so that nothing stands on the skip?",
         total - 2 * (m + b): "Every convolution has a bias, one for each feature that leaves it.",
         total - norms: "A normalisation has parameters too: a scale and a shift for each feature.",
-        total - 2 * a + 2 * b: "Each normalisation stands before its convolution: how many features has it?",
+        total - 2 * a + 2 * b: "A normalisation stands before its convolution: how many features enter?",
     })  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def gradient_by_hand(answer, x, w) -> Verdict:
         ((slope * (1 + w[2]), 0), "What enters the third module? Is its ReLU open?"),
         ((w[0] * w[1], 0), "Those are the slopes of the modules without their additions."),
         ((0, 0), "A closed ReLU closes one of the two ways through a module. The other one stays open."),
-        ((slope, slope), "With a ReLU behind the addition, is there still a way that none can close?"),
+        ((slope, slope), "With a ReLU behind the addition, is there still a way that no ReLU can close?"),
     ])  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def stack_by_hand(answer, **given) -> Verdict:
     first, second, loss = right = _two_stages(**given)
     return compare(answer, right, [
         (_two_stages(**given, base=lambda x, f: 0), "Three things are added at the merge."),
-        (_two_stages(**given, base=lambda x, f: f), "Which one passes on, what entered or what left?"),
+        (_two_stages(**given, base=lambda x, f: f), "Is it what entered or what left that is passed on?"),
         (_two_stages(**given | {"b": 0}), "The heatmaps are brought back too."),
         ((first, second, loss / 2), "The losses of the stages are added."),
         ((first, second, (second - given["target"]) ** 2), "The first stage has a loss as well."),
@@ -52,7 +52,7 @@ def stop_after(answer, one, two, stacks, stop) -> Verdict:
         1 - stop / stacks: "What is paid once, whether there is one hourglass or eight?",
         1 - saved / total: "That share is spent. Which one is saved?",
         saved: "That is what is saved. What share is it of the whole?",
-        saved / (total + each): "Of how many further stacks does the whole network consist?",
+        saved / (total + each): "The first stack is in `one` already. How many more are there?",
     })  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def early_exit(answer, calls) -> Verdict:
     """A function (points, reach) -> how many hourglasses are run until no joint moves farther than that."""
     return compare(answer, _stop(), {
         _stop(more=0): "To see that nothing moves takes one hourglass more.",
-        _stop(over=np.mean): "On the average is not enough: one wandering joint goes on.",
+        _stop(over=np.mean): "The average is not enough: one joint that still moves is a reason to go on.",
         _stop(size=lambda moves: np.abs(moves).T): "How far is it along the diagonal?",
         _stop(since=lambda k: 0): "How far has each joint moved since the stage just before?",
     }, on=calls)  # fmt: skip

@@ -11,10 +11,14 @@ CHAPTER = "where-is-the-elbow"
 
 
 def _four_wrists(rng: np.random.Generator) -> dict:
-    """Offsets (4, 2) in px of predictions from labels; NaN where there is no label. Heads (4,) in px."""
-    offsets = rng.integers(2, 12, (4, 2)).astype(float) * [[1, 0.1], [0.5, 0.5], [1, 3], [1, 1]]
-    offsets[3] = np.nan
-    return {"offsets": offsets, "heads": np.full(4, 2 * np.hypot(*offsets[1]))}
+    """Offsets (4, 2) in px of predictions from labels; NaN where there is no label. Heads (4,) in px.
+
+    One is near, one at exactly half a head, one too far in y alone, one without a label.
+    """
+    near, far = rng.integers(1, 5, 2), (rng.integers(1, 5), rng.integers(11, 16))
+    unit = int(rng.integers(1, 4))
+    offsets = unit * np.array([near, (6, 8), far, (np.nan, np.nan)])
+    return {"offsets": offsets, "heads": np.full(4, 20.0 * unit)}
 
 
 @exercise(CHAPTER, "warm-up", _four_wrists)
@@ -24,6 +28,8 @@ def pckh_by_hand(answer, offsets, heads) -> Verdict:
     return compare(answer, (share <= 0.5).sum() / 3, {
         (share <= 0.5).sum() / 4: "Whoever has no label is not in the sum, neither above nor below the line.",
         (share < 0.5).sum() / 3: "A distance of exactly half a head counts.",
+        (abs(offsets[:, 0]) / heads <= 0.5).sum() / 3: "A distance is made of x and of y.",
+        100 * (share <= 0.5).sum() / 3: "As a share, between 0 and 1.",
     })  # fmt: skip
 
 
@@ -95,7 +101,7 @@ UNSEEN = {
     "F": "Let the second person be much larger than the first.",
     "M": "Ask about two joints, one found and one not.",
     "N": "Ask what becomes of a prediction that is NaN.",
-    "Z": "Ask about somebody whose head has the length 0.",
+    "Z": "Ask about somebody whose head has the length 0, and be a little off.",
 }
 
 

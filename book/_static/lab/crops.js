@@ -23,6 +23,17 @@ export function whole({ width, height }) {
   return { center: [(width - 1) / 2, (height - 1) / 2], side: Math.max(width, height), angle: 0 };
 }
 
+/** A square around the whole picture and the crop that it starts from. */
+export function around(picture) {
+  const half = picture.side / 2;
+  const ends = [picture.width, picture.height].map((length, k) => {
+    const at = picture.center[k];
+    return [Math.min(-0.5, at - half), Math.max(length - 0.5, at + half)];
+  });
+  const side = 1.04 * Math.max(...ends.map(([low, high]) => high - low)); // with room for the line
+  return { center: ends.map(([low, high]) => (low + high) / 2), side, angle: 0 };
+}
+
 /** Corners of a crop in picture px, the upper left one first. */
 export function corners(crop, size) {
   const back = inverse(there(crop, size));

@@ -10,10 +10,10 @@ export async function engine(provider = "wasm") {
   const waiting = new Map(); // number of a question -> who waits for the answer
   let asked = 0;
 
-  const ask = (task, given, handed = []) =>
+  const ask = (task, given) =>
     new Promise((resolve, reject) => {
       waiting.set(++asked, { resolve, reject });
-      worker.postMessage({ number: asked, task, ...given }, handed);
+      worker.postMessage({ number: asked, task, ...given });
     });
   worker.addEventListener("message", ({ data: { number, answer, error } }) => {
     const { resolve, reject } = waiting.get(number);
@@ -30,10 +30,12 @@ export async function engine(provider = "wasm") {
   URL.revokeObjectURL(address);
   return {
     provider,
-    load: (address) => ask("load", { address: String(address), provider }),
 
-    /** Heatmaps of all stages, each (J, h, w) in a row, and milliseconds. image : ImageData. */
-    run: ({ data, width }, address) => ask("run", { address: String(address), pixels: data, size: width }),
+    /** Of each network { stages, milliseconds }, a stage being its heatmaps (J, h, w) in a row. */
+    run({ data, width }, networks) {
+      const addresses = networks.map(String);
+      return ask("run", { addresses, provider, pixels: data, size: width });
+    },
 
     end: () => worker.terminate(),
   };

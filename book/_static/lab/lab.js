@@ -1,6 +1,6 @@
 // The live lab: two networks look at a picture that the reader moves. book/lab.py makes what it shows.
 //
-// State in, pictures out: `set` changes the state, and `frame` cuts the crop, asks the networks and draws
+// State in, pictures out: `set` changes the state, `look` cuts the crop and asks the networks, `show` draws
 // what they say. Of what comes while the networks are busy only the last is looked at.
 
 import { apply, inverse } from "../minipose/crop.js";
@@ -66,7 +66,7 @@ export async function lab(host, folder) {
   const spoken = add(root, "p", { class: "spoken", "aria-live": "polite" });
 
   const pairOf = (state) => made.pairs.find(({ name }) => name === state.pair);
-  const look = cutter(made.pairs[0].size);
+  const cutters = [cutter(made.pairs[0].size), cutter(made.pairs[0].size)];
 
   function set(part) {
     state = clean({ ...state, ...part }, made);
@@ -125,38 +125,39 @@ export async function lab(host, folder) {
 
   // One look
 
-  async function passes(runtime, pair, image) {
-    const found = [];
-    for (const { file } of pair.networks) {
-      await runtime.load(new URL(file, files));
-      found.push(await runtime.run(image, new URL(file, files)));
-    }
-    return found;
-  }
+  const run = (runtime, pair, image) => {
+    const addresses = pair.networks.map(({ file }) => new URL(file, files));
+    return runtime.run(image, addresses);
+  };
 
-  async function frame() {
+  /** What the networks find where the crop lies now. */
+  async function look() {
     const [now, from, pair] = [state, picture, pairOf(state)];
-    const { size, joints, networks: pairs } = pair;
-    showControls(now, joints);
+    showControls(now, pair.joints);
     showSource(from, now.pair);
     const place = crop(from, now);
-    const seen = look(from, place, now);
-    if (wanted !== networks.provider) await change(pair, seen.pixels);
-    const found = await passes(networks, pair, seen.pixels);
+    cutters.reverse(); // the other one's picture is still to be drawn
+    const { image, pixels } = cutters[0](from, place, now);
+    if (wanted !== networks.provider) await change(pair, pixels);
+    return { now, from, pair, place, image, found: await run(networks, pair, pixels) };
+  }
+
+  function show({ now, from, pair, place, image, found }) {
+    const { size, joints, networks: described } = pair;
     const matrix = there(place, size);
-    const people = placed(from.people[pair.skeleton] ?? [], matrix);
+    const truth = from.people[pair.skeleton] ?? [];
+    const people = placed(truth, matrix);
     const all = found.map(({ stages }, k) =>
       stages.map((maps, number) => {
-        const stage = decoded(maps, joints, size, pairs[k].strides[number], now.mirror);
+        const stage = decoded(maps, joints, size, described[k].strides[number], now.mirror);
         return { stage, judged: judged(stage, people, made.found) };
       }),
     );
     const looks = all.map((each, k) => each[chosenStage([now.first, now.second][k], each.length) - 1]);
-    views.show(now, pair, seen.image, looks, people);
-    showStages(now, pair, seen.image, all);
+    views.show(now, pair, image, looks, people);
+    showStages(now, pair, image, all);
     showWhole(from, place, now);
     showTable(joints, looks, people);
-    root.hidden = false;
     const [threshold, k] = [now.threshold / 100, joints.indexOf(now.joint)];
     looks.forEach((each, side) => {
       texts[side][0].textContent = summary(each, threshold, people.length > 1);
@@ -164,7 +165,7 @@ export async function lab(host, folder) {
       texts[side][1].textContent = told;
     });
     showSpeed(networks.provider, found);
-    const truth = from.people[pair.skeleton] ?? [];
+    root.hidden = false;
     steps({ state: now, picture: from, pair, all, looks, people, truth, limit: made.found });
   }
 
@@ -173,12 +174,17 @@ export async function lab(host, folder) {
     again = true;
     if (drawing || !picture) return;
     drawing = true;
-    busy(root, !picture.live);
+    let found = null;
     try {
-      while (again) {
+      while (again || found) {
+        busy(root, !picture.live);
+        again = again || Boolean(picture.live);
+        // While the networks look anew, what they found before is drawn.
+        const looking = again ? look() : null;
         again = false;
-        await frame();
-        if (picture.live) again = await new Promise((next) => requestAnimationFrame(() => next(true)));
+        if (found) show(found);
+        found = await looking;
+        if (picture.live) await new Promise(requestAnimationFrame);
       }
     } catch (error) {
       trouble.textContent = `The networks stopped: ${error.message}. Load the page again.`;
@@ -202,8 +208,7 @@ export async function lab(host, folder) {
   async function change(pair, image) {
     const other = await engine(wanted);
     try {
-      const [ours, theirs] = [await passes(networks, pair, image), await passes(other, pair, image)];
-      const apart = furthest(ours, theirs);
+      const apart = furthest(await run(networks, pair, image), await run(other, pair, image));
       if (!(apart <= AGREE)) throw new Error(`its heatmaps are ${apart} off`);
       networks.end();
       networks = other;

@@ -24,7 +24,7 @@ export function furthest(ours, theirs) {
 /** A line of figures; where WebGPU is, a menu too. `chosen` is told the runtime's name. */
 export function meter(parent, names, chosen) {
   const text = add(parent, "span", { class: "figures" });
-  let [last, rate, passes] = [-Infinity, NaN, names.map(() => NaN)];
+  let [last, rate, passes] = [null, NaN, names.map(() => NaN)];
   let runtime = null;
   hasGraphics().then((there) => {
     if (there) runtime = choice(parent, "Computed with", NAMED, 0, (k) => chosen(PROVIDERS[k]));
@@ -35,8 +35,9 @@ export function meter(parent, names, chosen) {
   return function show(provider, found) {
     const now = performance.now();
     if (now - last < PAUSE) rate = mixed(rate, 1000 / (now - last));
+    // The first pass does not count: the runtime prepares itself.
+    if (last !== null) passes = passes.map((before, k) => mixed(before, found[k].milliseconds));
     last = now;
-    passes = passes.map((before, k) => mixed(before, found[k].milliseconds));
     const each = names.map((name, k) => `${name} ${say(passes[k], 1)} ms`).join(", ");
     text.textContent = `A forward pass: ${each}. Frames per second while something moves: ${say(rate, 0)}.`;
     if (runtime) runtime.value = PROVIDERS.indexOf(provider);

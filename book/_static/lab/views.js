@@ -1,9 +1,9 @@
 // What is seen: both networks' pictures or their difference, all stages small, the whole picture.
 
-import { apply } from "../minipose/crop.js";
+import { apply, inverse } from "../minipose/crop.js";
 import { add, say, slider, words } from "../minipose/controls.js";
 import { colour, skeleton, viewer } from "../minipose/viewer.js";
-import { corners, paint, there, whole } from "./crops.js";
+import { around, corners, paint, there } from "./crops.js";
 
 // Of two colours the one that is stronger there; they stay apart for colour-blind readers.
 const [FIRST, SECOND] = [
@@ -11,7 +11,8 @@ const [FIRST, SECOND] = [
   [0, 158, 115],
 ];
 const rgb = (colour) => `rgb(${colour.join(" ")})`;
-const KEYS = "Drag a picture, or move it with the arrow keys; + and - zoom, [ and ] turn, m mirrors.";
+const KEYS =
+  "Drag a picture; two fingers zoom and turn it. Keys: arrows move, + and - zoom, [ and ] turn, m mirrors.";
 const OVER = 192; // px of the whole picture's view
 
 /** A difference of heatmaps, between -1 and 1, as a colour with its opacity. */
@@ -150,13 +151,10 @@ export function overview(parent, moved) {
   let back = (at) => at;
   const view = viewer(parent, (x, y) => moved(...back([x, y])), OVER);
   return function show(picture, crop, state) {
-    const all = whole(picture);
+    const all = around(picture);
     const matrix = there(all, OVER);
     paint(canvas, picture, all, OVER, state);
-    back = ([x, y]) => [
-      all.center[0] + ((x - (OVER - 1) / 2) * all.side) / OVER,
-      all.center[1] + ((y - (OVER - 1) / 2) * all.side) / OVER,
-    ];
+    back = (at) => apply(inverse(matrix), at);
     const square = corners(crop, OVER).map((at) => apply(matrix, at));
     const [[x, y], to] = square;
     const top = { kind: "line", x, y, to, colour: "#f0e442", id: "top" };

@@ -17,38 +17,44 @@ const tasks = {
     ort.env.wasm.wasmPaths = { wasm: new URL(wasm, VENDOR).href };
   },
 
-  async load({ address, provider }) {
-    if (sessions.has(address)) return;
-    const options = { executionProviders: [provider], logSeverityLevel: 3 };
-    sessions.set(address, await ort.InferenceSession.create(address, options));
-  },
-
-  /** All stages of one network on pixels (size x size, red green blue opacity), and the pass's time. */
-  async run({ address, pixels, size }) {
+  /** Of each network all stages on pixels (size x size, red green blue opacity), and the pass's time. */
+  async run({ addresses, provider, pixels, size }) {
     const images = new ort.Tensor("float32", planes(pixels), [1, 3, size, size]);
-    const start = performance.now();
-    const found = await sessions.get(address).run({ images });
-    const milliseconds = performance.now() - start;
-    const stages = Object.keys(found).map((_, k) => found[`stage${k + 1}`].data.slice());
-    return { stages, milliseconds };
+    const looks = [];
+    for (const address of addresses) {
+      const session = sessions.get(address) ?? (await load(address, provider));
+      const start = performance.now();
+      const found = await session.run({ images });
+      const milliseconds = performance.now() - start;
+      const stages = Object.keys(found).map((_, k) => found[`stage${k + 1}`].data.slice());
+      looks.push({ stages, milliseconds });
+    }
+    return looks;
   },
 };
+
+async function load(address, provider) {
+  const options = { executionProviders: [provider], logSeverityLevel: 3 };
+  const session = await ort.InferenceSession.create(address, options);
+  sessions.set(address, session);
+  return session;
+}
 
 /** Bytes, pixel by pixel, as numbers in [0, 1], colour by colour. */
 function planes(pixels) {
   const count = pixels.length / 4;
-  return Float32Array.from({ length: 3 * count }, (_, k) => {
-    return pixels[4 * (k % count) + Math.floor(k / count)] / 255;
-  });
+  const values = new Float32Array(3 * count);
+  for (let k = 0; k < count; k++) {
+    for (let colour = 0; colour < 3; colour++) values[colour * count + k] = pixels[4 * k + colour] / 255;
+  }
+  return values;
 }
 
 addEventListener("message", async ({ data: { number, task, ...given } }) => {
   try {
     const answer = await tasks[task](given);
-    postMessage(
-      { number, answer },
-      (answer?.stages ?? []).map((each) => each.buffer),
-    );
+    const handed = (answer ?? []).flatMap(({ stages }) => stages.map((each) => each.buffer));
+    postMessage({ number, answer }, handed);
   } catch (error) {
     postMessage({ number, error: String(error?.message ?? error) });
   }
