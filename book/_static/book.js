@@ -18,3 +18,11 @@ window.addEventListener("load", () => {
     }
   }
 });
+
+// The theme takes tables out of the keys' reach while they fit, and misjudges some: keys reach them all.
+const reachable = (box) => box.tabIndex === 0 || (box.tabIndex = 0);
+const watch = new MutationObserver((changes) => changes.forEach(({ target }) => reachable(target)));
+for (const box of document.querySelectorAll(".pst-scrollable-table-container")) {
+  reachable(box);
+  watch.observe(box, { attributeFilter: ["tabindex"] });
+}
