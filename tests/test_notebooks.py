@@ -131,7 +131,7 @@ def test_numbers_are_those_of_the_pages(sample_book):
             links = r'href="[^"]*#(?:equation-)?([\w-]+)"[^>]*>(?:<span[^>]*>)?([^<]*\d+\)?)<'
             for label, printed in re.findall(links, text):
                 if re.search(r"\d\)?$", numbers.get(label, "")):
-                    assert numbers[label].split()[-1] in printed.split(), label
+                    assert label.startswith("ex-") or printed.split()[-1] == numbers[label].split()[-1], label
                     checked += 1
     assert checked >= 12
 
