@@ -15,13 +15,14 @@ from minipose.metrics import pck
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
+from minipose.models.part_heatmap_regression import PartHeatmapRegression
 from minipose.pretrained import load
 from minipose.skeletons import COCO, FLIC, LSP, MPII, Skeleton
 from minipose.training import train
 
 __version__ = "0.1.0"
 __all__ = [
-    "COCO", "FLIC", "LSP", "MPII", "ConvolutionalPoseMachine", "Crop", "InputError", "Pose", "PoseNetwork",
-    "Skeleton", "StackedHourglass", "data", "decode_heatmaps", "encode_heatmaps", "evaluate", "load", "pck",
-    "predict", "train",
+    "COCO", "FLIC", "LSP", "MPII", "ConvolutionalPoseMachine", "Crop", "InputError", "PartHeatmapRegression",
+    "Pose", "PoseNetwork", "Skeleton", "StackedHourglass", "data", "decode_heatmaps", "encode_heatmaps",
+    "evaluate", "load", "pck", "predict", "train",
 ]  # fmt: skip

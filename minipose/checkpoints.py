@@ -22,10 +22,12 @@ from minipose.errors import InputError
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
+from minipose.models.part_heatmap_regression import PartHeatmapRegression
 from minipose.skeletons import SKELETONS
 
 FORMAT = 1
-NETWORKS = {network.__name__: network for network in (StackedHourglass, ConvolutionalPoseMachine)}
+_ALL = (StackedHourglass, ConvolutionalPoseMachine, PartHeatmapRegression)
+NETWORKS = {network.__name__: network for network in _ALL}
 _HEADER = ("format", "network", "arguments", "skeleton", "size", "crop")
 
 

@@ -16,6 +16,7 @@ from minipose.data.sample import Sample
 from minipose.evaluation import evaluate
 from minipose.experiments import records
 from minipose.inference import evaluating, prepare, stage_heatmaps
+from minipose.models.convolutional_pose_machine import NORMAL_SIZE, ConvolutionalPoseMachine
 from minipose.models.hourglass import Hourglass, StackedHourglass
 from minipose.models.network import PoseNetwork
 from minipose.pretrained import load
@@ -188,6 +189,52 @@ def receptive(scene: int = 48, network: str = "stacking-hg") -> Moving:
         "gradient's size). The square holds every pixel that changes it at all."
     )
     return _through("The receptive field by level", pixels, levels, 1, source)
+
+
+# Whose peak is moved, and whom that may tell something.
+PAIRS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"))
+
+
+def beliefs(scene: int = 48, network: str = "cpm3-puppets", side: str = "right", step: int = 2) -> Moving:
+    """A part's peak moved or erased where it enters a stage of a pose machine: what a neighbour's becomes."""
+    machine = load(network)
+    assert isinstance(machine, ConvolutionalPoseMachine), "only pose machines hand beliefs on"
+    skeleton, size, stride = _skeleton(machine), machine.size or 0, machine.multiple
+    sample = Puppets(SCENES, UNSEEN, size)[scene]
+    pixels = sample.crop.image(sample.image, size)
+    points = sample.crop.forward(sample.keypoints, size)
+    truth = [rounded(at) if seen else None for at, seen in zip(points, sample.visibility, strict=True)]
+    cells = size // stride
+    grid = list(range(step // 2, cells, step))
+    places = codec.to_crop(torch.tensor([[[x, y]] for y in grid for x in grid]).float(), stride)
+    peaks = machine.peaks(places, torch.ones(len(places), 1), (size, size))[:, 0]
+    images = _tensor(pixels)
+    pairs: list[dict[str, Any]] = []
+    with evaluating(machine), torch.no_grad():
+        given = machine(images)[:-1]
+        features, center = machine.features(images - 0.5), machine.center(images)
+        for part, to in [(f"{side}_{a}", f"{side}_{b}") for a, b in PAIRS]:
+            p, q = skeleton.index(part), skeleton.index(to)
+            stages = []
+            for stage, before in zip(machine.later, given, strict=True):
+                # As it was, erased, and with one peak at each place; all other beliefs stay.
+                edited = before.repeat(2 + len(peaks), 1, 1, 1)
+                edited[1, p], edited[2:, p] = 0, peaks
+                every = [each.expand(len(edited), -1, -1, -1) for each in (features, center)]
+                maps = stage(every[0], edited, every[1])[:, q]
+                stages.append({
+                    "before": pack(before[0, p]), "height": round(float(before[0, p].max()), 4),
+                    "maps": pack(maps), "heights": rounded(maps.amax(dim=(-2, -1)), 4),
+                })  # fmt: skip
+            pairs.append({"part": part, "to": to, "truths": [truth[p], truth[q]], "stages": stages})
+    source = (
+        f"{network} on an unseen puppet. Left: the belief of one part, as a stage gets it; all others stay "
+        "as they were. Right: what the stage makes of another part. The cross is the truth, the ring what "
+        "is decoded."
+    )
+    data = {"cells": cells, "grid": grid, "size": size, "stride": stride, "pairs": pairs, "source": source}
+    sigma = machine.sigma * size / NORMAL_SIZE / stride
+    return Moving("beliefs", data | {"image": picture(pixels), "sigma": sigma})
 
 
 def _through(title, pixels, levels, maps, source) -> Moving:

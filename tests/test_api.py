@@ -18,9 +18,9 @@ WHOLE = [
 ]  # fmt: skip
 # What the design promises to whoever imports the package, whatever __all__ says.
 PROMISED = [
-    "StackedHourglass", "ConvolutionalPoseMachine", "encode_heatmaps", "decode_heatmaps", "pck", "load",
-    "predict", "train", "evaluate", "data.LSPET", "data.LSP", "data.MPII", "data.COCO", "data.FLIC",
-    "data.Puppets", "data.Sample",
+    "StackedHourglass", "ConvolutionalPoseMachine", "PartHeatmapRegression", "encode_heatmaps",
+    "decode_heatmaps", "pck", "load", "predict", "train", "evaluate", "data.LSPET", "data.LSP", "data.MPII",
+    "data.COCO", "data.FLIC", "data.Puppets", "data.Sample",
 ]  # fmt: skip
 
 

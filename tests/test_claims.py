@@ -212,6 +212,17 @@ def test_the_papers_sums_by_hand():
         {"head": 0.4, "shoulder": 1.3, "elbow": 2.5, "wrist": 3.1, "hip": 1.7, "knee": 4.6, "ankle": 4.2,
          "total": 2.4})  # fmt: skip
     assert said.getvalue().count("best: True") == 2
+    # 88.52 - 6.11 and 79.41 - 10.76: with LSP's people both are Pishchulin's, 82.4 and 68.6.
+    assert (cells["second"]["total", "with LSP"], cells["second"]["ankle", "with LSP"]) == pytest.approx(
+        (82.41, 68.65)
+    )
+    lines = (
+        "total, MPII alone: 81.84, which is nobody",
+        "total, with LSP: 82.41, which is Pishchulin et al. and Hu et al.",
+        "ankle, with LSP: 68.65, which is Pishchulin et al.",
+    )
+    for line in lines:
+        assert line in said.getvalue()
 
 
 def test_labels_by_hand(tmp_path):

@@ -29,6 +29,7 @@ FIGURES = {
     "flip": figures.flip,
     "features": figures.features,
     "receptive": figures.receptive,
+    "beliefs": figures.beliefs,
 }
 # The key that changes a control, wherever it stands.
 KEY = """(each) => each.type === "checkbox" ? "Space"
@@ -211,6 +212,40 @@ def test_what_compare_says_is_what_the_package_finds(page, folder, made):
         stage.focus()
         page.keyboard.press("ArrowLeft")
     assert verdicts == {"found", "missed"}  # a joint that the stack mends
+
+
+@pytest.mark.parametrize("edit", ["erased", "moved"])
+def test_what_beliefs_shows_is_what_the_stage_makes(page, folder, made, edit):
+    """Stage 3 and a hip, edited by hand: the knee's belief, its ring and its height, read from the page."""
+    machine, sample = minipose.load("cpm3-puppets"), Puppets(widgets.SCENES, widgets.UNSEEN, 96)[48]
+    pixels = torch.from_numpy(sample.crop.image(sample.image, 96)).permute(2, 0, 1)[None] / 255
+    hip, knee = (machine.skeleton.index(f"right_{joint}") for joint in ("hip", "knee"))
+    grid = made["beliefs"].data["grid"]
+    with torch.no_grad():
+        given = machine(pixels)[1]
+        if edit == "erased":
+            given[0, hip] = 0
+        else:  # the grid's first column and last row
+            at = torch.tensor([[[grid[0], grid[-1]]]]).float()
+            given[:, hip] = encode_heatmaps(at, torch.ones(1, 1), (24, 24), 21 * 96 / 368 / 4)[0]
+        belief = machine.later[1](machine.features(pixels - 0.5), given, machine.center(pixels))[:, [knee]]
+    point, height = decode_heatmaps(belief)
+    page.goto(f"{(folder / 'beliefs').as_uri()}.html")
+    settled(page)
+    page.get_by_label("Peak of the").select_option("right hip")
+    page.get_by_label("where it enters").select_option("stage 3")
+    if edit == "erased":
+        page.get_by_label("is", exact=True).select_option("erased")
+    else:
+        page.get_by_label("Peak's column").press("Home")
+        page.get_by_label("Peak's row").press("End")
+    settled(page)
+    said = page.locator("[aria-live=polite]").inner_text()
+    assert float(said.split("highest ")[1].split(",")[0]) == pytest.approx(height.item(), abs=0.011)
+    ring = page.locator("[data-mark=found]").last
+    found = [float(ring.get_attribute(name)) for name in ("cx", "cy")]
+    # 8 bits a cell may tell another neighbour as the larger: by half a cell then, which is 2 px.
+    assert found == pytest.approx(to_crop(point, 4)[0, 0].tolist(), abs=2.01)
 
 
 def test_dragging_moves_the_joint_of_sigma(page, folder):

@@ -42,6 +42,10 @@ from minipose.checks.results import (
 from minipose.checks.your_photos import (
     box_and_crops, hold_out, how_many_people, label_row, learning_curve, what_moved
 )  # fmt: skip
+from minipose.checks.convolutional_pose_machines import (
+    ask_for_another, beliefs_by_hand, seen_through_beliefs, ways_to_see_far, where_it_saturates,
+    who_tells_whom,
+)  # fmt: skip
 # isort: on
 
 __all__ = [
@@ -50,8 +54,10 @@ __all__ = [
     "Exercise",
     "Verdict",
     "a_fair_opponent",
+    "ask_for_another",
     "back_to_the_photo",
     "behind_the_bar",
+    "beliefs_by_hand",
     "best_of_several",
     "black_screen",
     "bottleneck_by_hand",
@@ -92,6 +98,7 @@ __all__ = [
     "rounding_bias",
     "same_price",
     "seed_by_seed",
+    "seen_through_beliefs",
     "six_suspects",
     "size_that_fits",
     "stack_by_hand",
@@ -103,10 +110,13 @@ __all__ = [
     "three_rules",
     "two_winners",
     "unrolled_hourglass",
+    "ways_to_see_far",
     "what_a_stack_adds",
     "what_moved",
+    "where_it_saturates",
     "which_network",
     "who_moves_it",
+    "who_tells_whom",
     "whose_cells",
     "width_for_a_peak",
 ]  # fmt: skip

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from minipose.errors import InputError
 from minipose.experiments import (
     codecs,
+    cpm,
+    cpm_asked,
     flipping,
     framing,
     hourglass,
@@ -133,6 +135,48 @@ EXPERIMENTS = {
         "who gets the joints as the crop moves from one person to another",
         "Figure 10, section 5.1",
         {"cpu": 4, "gpu": 8},
+    ),
+    "cpm-reference": Experiment(
+        cpm_asked.cpm_reference,
+        "trains the pose machine that the package ships",
+        "section 3 of CPM",
+        {"cpu": 10, "gpu": 15},
+    ),
+    "cpm-stages": Experiment(
+        cpm.cpm_stages,
+        "pose machines of 1 to 6 stages, each trained from nothing",
+        "Figure 6c of CPM",
+        {"cpu": 40, "gpu": 60},
+    ),
+    "cpm-training": Experiment(
+        cpm.cpm_training,
+        "a pose machine trained jointly, stage by stage, both ways, and without losses in between",
+        "Figure 6b of CPM",
+        {"cpu": 25, "gpu": 40},
+    ),
+    "cpm-receptive-field": Experiment(
+        cpm.cpm_receptive_field,
+        "how much of the beliefs the second stage sees",
+        "Figure 4 of CPM",
+        {"cpu": 15, "gpu": 30},
+    ),
+    "cpm-stride": Experiment(
+        cpm.cpm_stride,
+        "cells of 8 px against cells of 4",
+        "section 3.2.2 of CPM",
+        {"cpu": 10, "gpu": 20},
+    ),
+    "multi-scale": Experiment(
+        cpm_asked.multi_scale,
+        "beliefs merged over scales, of people whose scale is known or misjudged",
+        "section 4.2 of CPM",
+        {"cpu": 3, "gpu": 3},
+    ),
+    "viewpoints": Experiment(
+        cpm_asked.viewpoints,
+        "accuracy by where the person is turned",
+        "Figure 11 of CPM",
+        {"cpu": 8, "gpu": 15},
     ),
 }
 

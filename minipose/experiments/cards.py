@@ -12,7 +12,7 @@ from minipose.models.hourglass import StackedHourglass
 from minipose.pretrained import FOLDER, load
 
 # Experiments that ship networks; each record's results["shipped"] holds their scores by name.
-SOURCES = ("reference", "stages", "stacking")
+SOURCES = ("reference", "stages", "stacking", "cpm-reference")
 # Lines of Markdown, as they stand in the cards.
 PEOPLE = {
     "puppets": "Painted puppets (`minipose.data.Puppets`), MPII's 16 joints. No photograph was seen.",
