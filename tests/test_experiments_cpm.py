@@ -38,7 +38,7 @@ def test_stage_wise_training_moves_one_stage_at_a_time(bench):
         "joint", "stage-wise", "stage-wise, then joint", "joint, last loss only"
     }  # fmt: skip
     states = [
-        torch.load(bench.folder / f"cpm-stage-{k}-seed0" / "checkpoint.pt", weights_only=True)["network"]
+        torch.load(bench.folder / f"cpm-stage-{k}-seed0" / "checkpoint.pt", weights_only=True)["weights"]
         for k in (1, 2, 3)
     ]
     for earlier, later, moved in ((0, 1, ("features.", "later.0.")), (1, 2, ("later.1.",))):

@@ -16,6 +16,8 @@ from minipose.experiments import (
     hourglass,
     inside,
     labels,
+    part_heatmaps,
+    part_occlusion,
     reading,
     records,
     reference,
@@ -177,6 +179,36 @@ EXPERIMENTS = {
         "accuracy by where the person is turned",
         "Figure 11 of CPM",
         {"cpu": 8, "gpu": 15},
+    ),
+    "part-reference": Experiment(
+        part_occlusion.part_reference,
+        "trains the part heatmap regression that the package ships",
+        "section 3 of PHR",
+        {"cpu": 7, "gpu": 10},
+    ),
+    "part-heatmaps": Experiment(
+        part_heatmaps.part_heatmaps,
+        "detection, regression, and one behind the other",
+        "Table 5 of PHR",
+        {"cpu": 27, "gpu": 40},
+    ),
+    "part-occlusion": Experiment(
+        part_occlusion.part_occlusion,
+        "what both halves say of visible and of occluded parts",
+        "Figure 2 of PHR",
+        {"cpu": 1, "gpu": 1},
+    ),
+    "part-phases": Experiment(
+        part_heatmaps.part_phases,
+        "detector, then regressor, then both, against both from the beginning",
+        "section 3 of PHR",
+        {"cpu": 4, "gpu": 6},
+    ),
+    "part-inputs": Experiment(
+        part_heatmaps.part_inputs,
+        "the second network with the image beside the heatmaps, and without",
+        "section 1.1 of PHR",
+        {"cpu": 6, "gpu": 8},
     ),
 }
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from minipose.experiments import records
 from minipose.models.hourglass import StackedHourglass
+from minipose.models.part_heatmap_regression import PartHeatmapRegression
 from minipose.pretrained import FOLDER, load
 
 # Experiments that ship networks; each record's results["shipped"] holds their scores by name.
-SOURCES = ("reference", "stages", "stacking", "cpm-reference")
+SOURCES = ("reference", "stages", "stacking", "cpm-reference", "part-reference")
 # Lines of Markdown, as they stand in the cards.
 PEOPLE = {
     "puppets": "Painted puppets (`minipose.data.Puppets`), MPII's 16 joints. No photograph was seen.",
@@ -43,15 +44,18 @@ def card(name: str, record: records.Record) -> str:
     parameters = sum(p.numel() for p in network.parameters())
     if isinstance(network, StackedHourglass):
         shape = f"Hourglasses x residual modules a level: {arguments['stacks']} x {arguments['residuals']}"
+        shape += f"; {arguments['features']} features"
+    elif isinstance(network, PartHeatmapRegression):
+        shape = f'{type(network).__name__}, "{arguments["backbone"]}": {arguments["first"]}, then regression'
     else:
-        shape = f"{type(network).__name__}, {arguments['stages']} stages"
+        shape = f"{type(network).__name__}, {arguments['stages']} stages; {arguments['features']} features"
     recipe = f"`minipose experiment {record.name} --scale {record.scale}`, seed {record.seeds[0]}"
     rows = [f"| {metric} | {value} |" for metric, value in found["means"].items()]
     worst = sorted((value, joint) for joint, value in found["per_joint"].items() if value is not None)
     lines = [
         f"# {name}",
         "",
-        f"{shape}; {arguments['features']} features, crops of {network.size} px. {parameters:,} parameters,\n"
+        f"{shape}, crops of {network.size} px. {parameters:,} parameters,\n"
         "convolutions stored in half precision.",
         "",
         "## Data",

@@ -20,6 +20,7 @@ from minipose.experiments.bench import (
 from minipose.experiments.measures import accuracy, curve, openings, scores, settings
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.network import PoseNetwork
+from minipose.models.part_heatmap_regression import PartHeatmapRegression
 
 # On people of LSPET, mean PCK@0.2 over the 12 limb joints: two published networks of mobile size, one in wide
 # use, and two annotators with one another. Handed to us with the project; no command measures them.
@@ -98,10 +99,15 @@ def systems(bench: Bench) -> Findings:
     # Each with the optimizer and rate that it learns with; people, order and steps are the same.
     adam = replace(plan, optimizer="adam", learning_rate=2e-4 if on_gpu else 4e-3)
     machine = ConvolutionalPoseMachine if on_gpu else ConvolutionalPoseMachine.small
+    halves = "resnet152" if on_gpu else "small"
     unlabelled = "ignore" if plan.data == "lspet" else "zero"
     networks: dict[str, tuple[Callable[[], PoseNetwork], Plan]] = {
         "stacked hourglass, 2 stacks": (_maker(bench, plan, 2, 1), plan),
         "pose machine, 3 stages": (lambda: machine(joints, 3, unlabelled=unlabelled), adam),
+        "part heatmap regression": (
+            lambda: PartHeatmapRegression(joints, halves, unlabelled=unlabelled),
+            adam,
+        ),
     }
     runs = {
         name: bench.train(f"systems-{name.replace(' ', '-')}", make, its)
