@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from bisect import bisect
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -208,9 +209,14 @@ def _context(bench: Bench, plan: Plan, context: int, parameters: int) -> Convolu
     def stage(width: int) -> Stage:
         return Stage(network.joints, given["features"], width, given["kernel"], context, given["normalized"])
 
-    with torch.device("meta"):  # to count without making
-        sizes = {width: _size(stage(width)) for width in range(4, 10 * plan.features, 4)}
-    network.later = nn.ModuleList([stage(min(sizes, key=lambda width: abs(sizes[width] - parameters)))])
+    def size(width: int) -> int:
+        with torch.device("meta"):  # to count without making
+            return _size(stage(width))
+
+    widths = range(2, 10 * plan.features)
+    above = bisect(widths, parameters, key=size)
+    width = min(widths[above - 1 : above + 1], key=lambda each: abs(size(each) - parameters))
+    network.later = nn.ModuleList([stage(width)])
     return network
 
 
