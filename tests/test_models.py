@@ -239,7 +239,7 @@ def test_overfits_one_batch():
 @pytest.mark.parametrize("shape", [(1, 3, 100, 128), (3, 128, 128), (1, 1, 128, 128)])
 def test_images_of_a_wrong_size(shape):
     network = StackedHourglass(stacks=1, features=8, depth=3)
-    with pytest.raises(ValueError, match=r"multiples of 32 .* found"):
+    with pytest.raises(ValueError, match=r"multiples of 32, found"):
         network(torch.rand(shape))
 
 

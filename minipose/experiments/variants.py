@@ -25,7 +25,7 @@ class EarlyHourglass(StackedHourglass):
         self.strides, self.supervised = [4, 4], [0, 1]
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        self._check_images(images)
+        self.check_images(images)
         stages: list[torch.Tensor] = []
         x = self.stem(images)
         x = self.early(x, x, stages)

@@ -80,11 +80,7 @@ class ConvolutionalPoseMachine(PoseNetwork):
         return cls(**{"joints": joints, "stages": stages} | small | more)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        if images.ndim != 4 or images.shape[1] != 3 or any(n % self.multiple for n in images.shape[2:]):
-            raise ValueError(
-                f"images must be (B, 3, H, W) with H and W multiples of {self.multiple}, "
-                f"found {tuple(images.shape)}"
-            )
+        self.check_images(images)
         images = images - 0.5  # around zero
         beliefs = [self.first(images)]  # (B, P + 1, H/stride, W/stride)
         if self.later:
@@ -126,11 +122,7 @@ class ConvolutionalPoseMachine(PoseNetwork):
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Equations 4 and 5: squared errors summed over maps, cells and stages; the mean over samples."""
-        if keypoints.shape[1:] != (self.joints, 2) or visibility.shape != keypoints.shape[:2]:
-            raise ValueError(
-                f"a loss over {self.joints} joints needs keypoints (B, {self.joints}, 2) and visibility "
-                f"(B, {self.joints}), found {tuple(keypoints.shape)} and {tuple(visibility.shape)}"
-            )
+        self.check_labels(keypoints, visibility)
         height, width = stages[0].shape[2:]
         stride = self.multiple
         everybody, person = self.targets(keypoints, visibility, others, (height * stride, width * stride))

@@ -85,7 +85,7 @@ class StackedHourglass(PoseNetwork):
             self.predictions.append(Prediction(residuals, features, joints, merge=not last))
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        self._check_images(images)
+        self.check_images(images)
         stages: list[torch.Tensor] = []
         x = self.stem(images)  # (B, F, H/4, W/4)
         for hourglass, prediction in zip(self.hourglasses, self.predictions, strict=True):
@@ -94,11 +94,7 @@ class StackedHourglass(PoseNetwork):
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Mean-squared error of every supervised stage against the same joints, summed over stages."""
-        if keypoints.shape[1:] != (self.joints, 2) or visibility.shape != keypoints.shape[:2]:
-            raise ValueError(
-                f"a loss over {self.joints} joints needs keypoints (B, {self.joints}, 2) and visibility "
-                f"(B, {self.joints}), found {tuple(keypoints.shape)} and {tuple(visibility.shape)}"
-            )
+        self.check_labels(keypoints, visibility)
         total = torch.zeros((), device=stages[0].device)
         for k in self.supervised:
             predicted = stages[k].float()  # (B, J, h, w)
@@ -110,13 +106,6 @@ class StackedHourglass(PoseNetwork):
                 error = error * (visibility > 0)[..., None, None]
             total = total + error.mean()
         return total
-
-    def _check_images(self, images: torch.Tensor) -> None:
-        if images.ndim != 4 or images.shape[1] != 3 or any(n % self.multiple for n in images.shape[2:]):
-            raise ValueError(
-                f"images must be (B, 3, H, W) with H and W multiples of {self.multiple} "
-                f"(stride 4 x 2^depth), found {tuple(images.shape)}"
-            )
 
 
 class Hourglass(nn.Module):

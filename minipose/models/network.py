@@ -66,6 +66,22 @@ class PoseNetwork(nn.Module):
         """
         raise NotImplementedError
 
+    def check_images(self, images: torch.Tensor) -> None:
+        """Raise `ValueError` unless images are (B, 3, H, W), H and W multiples of `multiple`."""
+        if images.ndim != 4 or images.shape[1] != 3 or any(n % self.multiple for n in images.shape[2:]):
+            raise ValueError(
+                f"images must be (B, 3, H, W) with H and W multiples of {self.multiple}, "
+                f"found {tuple(images.shape)}"
+            )
+
+    def check_labels(self, keypoints: torch.Tensor, visibility: torch.Tensor) -> None:
+        """Raise `ValueError` unless keypoints are (B, J, 2) and visibility (B, J)."""
+        if keypoints.shape[1:] != (self.joints, 2) or visibility.shape != keypoints.shape[:2]:
+            raise ValueError(
+                f"a loss over {self.joints} joints needs keypoints (B, {self.joints}, 2) and visibility "
+                f"(B, {self.joints}), found {tuple(keypoints.shape)} and {tuple(visibility.shape)}"
+            )
+
     def train(self, mode: bool = True):
         """As in PyTorch, except that a frozen BatchNorm keeps its statistics too."""
         super().train(mode)

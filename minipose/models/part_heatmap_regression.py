@@ -89,11 +89,7 @@ class PartHeatmapRegression(PoseNetwork):
             self.regressor = ConvolutionalRegressor(seen, joints, 16, (3, 5, 5, 5), normalized=True)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        if images.ndim != 4 or images.shape[1] != 3 or any(n % self.multiple for n in images.shape[2:]):
-            raise ValueError(
-                f"images must be (B, 3, H, W) with H and W multiples of {self.multiple}, "
-                f"found {tuple(images.shape)}"
-            )
+        self.check_images(images)
         mean, std = images.new_tensor(MEAN), images.new_tensor(STD)
         images = (images - mean[:, None, None]) / std[:, None, None]
         found = self.detector(images)  # (B, J, H/stride, W/stride)
@@ -126,11 +122,7 @@ class PartHeatmapRegression(PoseNetwork):
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Equations 1 (with its minus) and 2: sums over cells, means over parts and over samples."""
-        if keypoints.shape[1:] != (self.joints, 2) or visibility.shape != keypoints.shape[:2]:
-            raise ValueError(
-                f"a loss over {self.joints} joints needs keypoints (B, {self.joints}, 2) and visibility "
-                f"(B, {self.joints}), found {tuple(keypoints.shape)} and {tuple(visibility.shape)}"
-            )
+        self.check_labels(keypoints, visibility)
         if self.unlabelled == "artificial":
             keypoints, visibility = self.artificial(keypoints, visibility)
         total = torch.zeros((), device=stages[0].device)
