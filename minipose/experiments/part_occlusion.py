@@ -21,7 +21,7 @@ from minipose.pipeline import batches
 
 SHIPPED = "phr-puppets"
 KINDS = {"visible": VISIBLE, "occluded": OCCLUDED}
-SMALL_SHIPPED = replace(SMALL_PARTS, people=8000, epochs=4)
+SMALL_SHIPPED = replace(SMALL_PARTS, people=8000)
 LARGE_SHIPPED = replace(LARGE_PARTS, epochs=20)
 # Confidences are cut into so many ranges from 0 to 1.
 RANGES = 10
@@ -167,4 +167,4 @@ def by_confidence(
 
 def _shipped(bench: Bench) -> tuple[Run, Plan]:
     plan = bench.plan(SMALL_SHIPPED, LARGE_SHIPPED)
-    return bench.train("part-reference", lambda: cascade(bench, plan), plan), plan
+    return bench.train("part-shipped", lambda: cascade(bench, plan), plan), plan
