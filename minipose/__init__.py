@@ -6,6 +6,7 @@ in them and `Crop.inverse` brings these back into the photo.
 """
 
 from minipose import data
+from minipose import photometric as _photometric  # for the recipes that it adds  # noqa: F401
 from minipose.crops import Crop
 from minipose.errors import InputError
 from minipose.evaluation import evaluate

@@ -124,11 +124,12 @@ def _train(added: argparse.ArgumentParser) -> None:
         choices=training.SCHEDULES,
         default="cosine",
         help="of the learning rate: a cosine to zero (default, best for short runs), the paper's one drop "
-        "by 5 on a plateau, or constant",
+        "by 5 on a plateau, constant, or the student report's one drop by 10 (with adam from 5e-3)",
     )
     augment = (
-        "random crops and colours: as the paper says, as its authors' code does, or as Convolutional Pose "
-        f"Machines ({_usual('augment')})"
+        "random crops and colours: as the paper says, as its authors' code does, as Convolutional Pose "
+        "Machines, at one of the student report's three levels, or hidden blocks alone "
+        f"({_usual('augment')})"
     )
     added.add_argument("--augment", choices=augmentation.RECIPES, help=augment)
     added.add_argument("--seed", type=_seed, default=0, help="of weights, order, draws and puppets (0)")

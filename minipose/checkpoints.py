@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +160,10 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(path, "format", f"a minipose checkpoint of format {FORMAT}")
     expected = {"network": type(network).__name__} | network.arguments | settings
+    # An argument that is younger than the checkpoint had its default.
+    usual = {name: p.default for name, p in signature(type(network)).parameters.items()}
     try:
-        found = {"network": content["network"]} | content["arguments"] | content["settings"]
+        found = usual | {"network": content["network"]} | content["arguments"] | content["settings"]
         missing = {"optimizer", "history", "weights"} - content.keys()
     except (KeyError, TypeError) as error:
         raise InputError(path, "checkpoint", "all that minipose writes", f"trouble with {error}") from error

@@ -141,9 +141,10 @@ class Resident:
             mirrored,
         ).matrix(self.size)
         people = self._people(numbers, matrices, mirrored)
-        gains = torch.tensor([draw.gains for draw in draws], dtype=torch.float32)
+        images = self._images(numbers, matrices)
         return Batch(
-            self._images(numbers, matrices, gains),
+            # All draws of a recipe are of one kind. In memory they stay channels last.
+            draws[0].on_device(draws, images).to(torch.uint8, memory_format=torch.channels_last),
             people[:, 0, :, :2].float(),
             people[:, 0, :, 2].long(),
             people[:, 1:].float(),
@@ -161,8 +162,8 @@ class Resident:
         people = torch.where(mirrored[:, None, None, None], self.skeleton.flip(people, axis=-2), people)
         return people.masked_fill_(nobody[..., None, None], 0.0)
 
-    def _images(self, numbers, matrices, gains) -> torch.Tensor:
-        """(B, 3, S, S) uint8 on the device: sampled, rounded, each channel times its gain."""
+    def _images(self, numbers, matrices) -> torch.Tensor:
+        """(B, 3, S, S) float32 on the device: sampled, in whole grey levels as the loader's warp has them."""
         side, device = 2 * self.size, self.device
         where = torch.tensor(numbers)
         # grid_sample asks where a crop's pixel comes from: crop px -> photo px -> stored px, and there
@@ -175,7 +176,4 @@ class Resident:
         cell = torch.arange(self.size, dtype=torch.float32, device=device)
         grid = across * cell[:, None] + (down * cell[:, None, None] + shift)  # (B, S, S, 2)
         stored = self.pixels[where.to(device, non_blocking=True)].permute(0, 3, 1, 2).float()
-        images = grid_sample(stored, grid, padding_mode="zeros", align_corners=False)
-        # Rounded twice, as the loader does: it applies the gain to bytes.
-        images = images.round_().mul_(gains[..., None, None].to(device, non_blocking=True)).round_()
-        return images.clamp_(0, 255).to(torch.uint8, memory_format=torch.channels_last)
+        return grid_sample(stored, grid, padding_mode="zeros", align_corners=False).round_()

@@ -118,7 +118,7 @@ def test_draws_belong_to_the_sample():
 
 def test_unknown_recipe():
     with pytest.raises(ValueError, match=", ".join(RECIPES)):
-        draw("heavy", 0, 0, 0)
+        draw("strong", 0, 0, 0)
 
 
 def test_the_crop_varies_around_its_centre():

@@ -193,8 +193,8 @@ def test_nothing_to_train(puppets):
     "arguments, message",
     [
         (dict(optimizer="adagrad"), "optimizer must be one of rmsprop, adam, sgd"),
-        (dict(schedule="steps"), "schedule must be one of plateau, cosine, warmup, constant"),
-        (dict(augment="heavy"), "augment must be one of none, paper, code, cpm"),
+        (dict(schedule="steps"), "schedule must be one of plateau, cosine, warmup, constant, step"),
+        (dict(augment="strong"), "augment must be one of none, paper, code, cpm, light, medium, heavy, block"),
         (dict(resume=True), "resume needs the folder"),
     ],
 )

@@ -9,6 +9,8 @@ Axes: B samples, J joints, F features, H x W cells.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn.functional import interpolate, max_pool2d
@@ -19,6 +21,16 @@ from minipose.models.residual import Residual, residuals
 
 SUPERVISIONS = ("all", "last", "upsampling")
 UNLABELLED = ("zero", "ignore")
+
+
+def _linear(maps: torch.Tensor) -> torch.Tensor:
+    return maps
+
+
+# What heatmaps may pass through last. The paper's are linear; a student report compared all three.
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "linear": _linear, "sigmoid": torch.sigmoid, "relu": torch.relu,
+}  # fmt: skip
 
 
 class StackedHourglass(PoseNetwork):
@@ -39,6 +51,7 @@ class StackedHourglass(PoseNetwork):
     sigma : standard deviation of the target Gaussians, in cells (section 3.4).
     unlabelled : "zero", an all-zero target for a joint without label (section 3.4); "ignore", no
         gradient, for data sets whose unlabelled joints are often visible.
+    activation : of every stage's heatmaps: "linear", "sigmoid" or "relu".
 
     Images (B, 3, H, W) with H and W multiples of 4 x 2^depth; every stage (B, J, H/4, W/4), except
     that "upsampling" gives strides 16, 8, 4. As in the authors' code the image enters as it is.
@@ -54,14 +67,18 @@ class StackedHourglass(PoseNetwork):
         supervision: str = "all",
         sigma: float = 1.0,
         unlabelled: str = "zero",
+        activation: str = "linear",
     ):
         _check_arguments(joints, stacks, residuals, features, depth, supervision, sigma, unlabelled)
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, found {activation!r}")
         midway = supervision == "upsampling"
         strides = [16, 8, 4] if midway else [4] * stacks
         supervised = [stacks - 1] if supervision == "last" else list(range(len(strides)))
         arguments = {
             "joints": joints, "stacks": stacks, "residuals": residuals, "features": features, "depth": depth,
             "supervision": supervision, "sigma": sigma, "unlabelled": unlabelled,
+            "activation": activation,
         }  # fmt: skip
         super().__init__(joints, strides, 4 * 2**depth, supervised, arguments)
         self.sigma, self.unlabelled = sigma, unlabelled
@@ -81,8 +98,8 @@ class StackedHourglass(PoseNetwork):
             last = stack == stacks - 1
             # Figure 8's HG-Int predicts at strides 8 and 16, one and two levels below the output.
             predicting = {depth - 1, depth - 2} if midway else set()
-            self.hourglasses.append(Hourglass(depth, residuals, features, joints, predicting))
-            self.predictions.append(Prediction(residuals, features, joints, merge=not last))
+            self.hourglasses.append(Hourglass(depth, residuals, features, joints, predicting, activation))
+            self.predictions.append(Prediction(residuals, features, joints, not last, activation))
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         self.check_images(images)
@@ -115,16 +132,19 @@ class Hourglass(nn.Module):
     result joints are predicted midway (HG-Int); their maps are appended to `stages`.
     """
 
-    def __init__(self, depth: int, count: int, features: int, joints: int, predicting: set[int]):
+    def __init__(
+        self, depth: int, count: int, features: int, joints: int, predicting: set[int], activation="linear"
+    ):
         super().__init__()
         self.upper = residuals(count, features)
         self.down = residuals(count, features)
         self.inner: nn.Module
         if depth > 1:
-            self.inner = Hourglass(depth - 1, count, features, joints, predicting)
+            self.inner = Hourglass(depth - 1, count, features, joints, predicting, activation)
         else:
             self.inner = residuals(count, features)  # the lowest resolution, 4x4
-        self.midway = Prediction(count, features, joints, merge=True) if depth - 1 in predicting else None
+        midway = depth - 1 in predicting
+        self.midway = Prediction(count, features, joints, True, activation) if midway else None
         self.up = residuals(count, features)
 
     def forward(self, x: torch.Tensor, stages: list[torch.Tensor]) -> torch.Tensor:
@@ -145,8 +165,9 @@ class Prediction(nn.Module):
     the remapped heatmaps goes on.
     """
 
-    def __init__(self, count: int, features: int, joints: int, merge: bool):
+    def __init__(self, count: int, features: int, joints: int, merge: bool, activation: str = "linear"):
         super().__init__()
+        self.activation = ACTIVATIONS[activation]
         self.features = nn.Sequential(
             *residuals(count, features),
             nn.Conv2d(features, features, 1),
@@ -163,7 +184,7 @@ class Prediction(nn.Module):
         self, entering: torch.Tensor, leaving: torch.Tensor, stages: list[torch.Tensor]
     ) -> torch.Tensor:
         features = self.features(leaving)
-        heatmaps = self.heatmaps(features)
+        heatmaps = self.activation(self.heatmaps(features))
         stages.append(heatmaps)
         if not self.merge:
             return features
