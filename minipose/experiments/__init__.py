@@ -21,6 +21,8 @@ from minipose.experiments import (
     reading,
     records,
     reference,
+    report,
+    report_asked,
     speed,
     targets,
 )
@@ -209,6 +211,42 @@ EXPERIMENTS = {
         "the second network with the image beside the heatmaps, and without",
         "section 1.1 of PHR",
         {"cpu": 6, "gpu": 8},
+    ),
+    "activations": Experiment(
+        report.activations,
+        "heatmaps as they come, through a sigmoid, through a ReLU",
+        "student report, section 4.4",
+        {"cpu": 10, "gpu": 30},
+    ),
+    "optimizers": Experiment(
+        report.optimizers,
+        "Adam against RMSprop, at two rates",
+        "student report, section 4.7",
+        {"cpu": 6, "gpu": 30},
+    ),
+    "depth": Experiment(
+        report.depth,
+        "four stacks against eight, epoch by epoch, with and without the flip test",
+        "student report, section 4.2",
+        {"cpu": 10, "gpu": 50},
+    ),
+    "augmentation-levels": Experiment(
+        report.augmentation_levels,
+        "light, medium and heavy augmentation against none, on few people",
+        "student report, section 4.3",
+        {"cpu": 16, "gpu": 40},
+    ),
+    "block-occlusion": Experiment(
+        report_asked.block_occlusion,
+        "large blocks taken out of the pictures to learn from",
+        "student report, section 7",
+        {"cpu": 4, "gpu": 10},
+    ),
+    "non-human": Experiment(
+        report_asked.non_human,
+        "cartoons, apes, four legs, four arms: figures that nobody learned",
+        "student report, section 4.6",
+        {"cpu": 2, "gpu": 3},
     ),
 }
 

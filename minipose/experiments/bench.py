@@ -79,9 +79,15 @@ LARGE = Plan(
 )  # fmt: skip
 
 
+Watch = Callable[[PoseNetwork], dict[str, float]]
+
+
 @dataclass
 class Run:
-    """One trained network and what it reaches on people that nobody trained on."""
+    """One trained network and what it reaches on people that nobody trained on.
+
+    opening : losses of the first steps. watched : what was looked at after each epoch.
+    """
 
     label: str
     seed: int
@@ -89,6 +95,7 @@ class Run:
     history: list[dict[str, float]]
     opening: list[float]
     unseen: Evaluation
+    watched: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def parameters(self) -> int:
@@ -150,8 +157,17 @@ class Bench:
         }  # fmt: skip
         return StackedHourglass(**usual | more)
 
-    def train(self, label: str, make: Callable[[], PoseNetwork], plan: Plan, seed: int = 0) -> Run:
+    def train(
+        self,
+        label: str,
+        make: Callable[[], PoseNetwork],
+        plan: Plan,
+        seed: int = 0,
+        watch: Watch | None = None,
+    ) -> Run:
         """Train the network that `make` returns. `label` names its folder, with the seed.
+
+        watch : a look at the network after each epoch, beside the usual accuracy.
 
         Runs with one label must have the same network and plan: a second experiment finds the first
         one's run there and takes it.
@@ -164,13 +180,18 @@ class Bench:
         an_epoch = -(-len(people) // plan.batch)
         torch.manual_seed(seed)
         network = make()
-        opening: list[float] = _read_opening(folder) if begun else []
+        opening = _read(folder / "opening.json") if begun else []
+        watched = _read(folder / "watched.json") if begun else []
 
         def after_step(step: int, loss: float) -> None:
             if step < OPENING:
                 del opening[step:]
                 opening.append(loss)
-                _write_opening(folder, opening)
+                _write(folder / "opening.json", opening)
+            if watch is not None and (step + 1) % an_epoch == 0:
+                del watched[step // an_epoch :]
+                watched.append(watch(network))
+                _write(folder / "watched.json", watched)
             if step % an_epoch == 0 and (folder / "checkpoint.pt").exists():
                 self.pause(f"{label}, seed {seed}, after {step // an_epoch} of {plan.epochs} epochs")
 
@@ -183,7 +204,7 @@ class Bench:
             after_step=after_step,
         )  # fmt: skip
         self.seconds += sum(row["seconds"] for row in history)
-        return Run(label, seed, network, history, opening, self.measure(network, plan))
+        return Run(label, seed, network, history, opening, self.measure(network, plan), watched)
 
     def pause(self, where: str) -> None:
         """Raise `Paused` if this piece's time is over."""
@@ -245,11 +266,10 @@ def weights(run: Run, name: str) -> Path | None:
     return path
 
 
-def _write_opening(folder: Path, losses: list[float]) -> None:
-    with checkpoints.atomic(folder / "opening.json") as partial:
-        partial.write_text(json.dumps(losses))
+def _write(path: Path, rows: list) -> None:
+    with checkpoints.atomic(path) as partial:
+        partial.write_text(json.dumps(rows))
 
 
-def _read_opening(folder: Path) -> list[float]:
-    path = folder / "opening.json"
+def _read(path: Path) -> list:
     return json.loads(path.read_text()) if path.exists() else []

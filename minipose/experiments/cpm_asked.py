@@ -12,10 +12,10 @@ from minipose.arguments import UNSEEN_SEED
 from minipose.crops import Crop
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
-from minipose.evaluation import Evaluation, evaluate
+from minipose.evaluation import evaluate
 from minipose.experiments.bench import LARGE, SMALL, Bench, Findings, Plan, Run, weights
 from minipose.experiments.cpm import LARGE_MACHINE, LIMBS, SMALL_MACHINE, curves, joint, machine, taken
-from minipose.experiments.measures import accuracy, scores, settings
+from minipose.experiments.measures import accuracy, of_people, scores, settings
 from minipose.experiments.reading import timed
 
 SHIPPED = "cpm3-puppets"
@@ -87,7 +87,7 @@ def viewpoints(bench: Bench) -> Findings:
             for low, high in pairwise(VIEWS):
                 chosen = np.flatnonzero((away >= low) & (away < high))
                 row = results.setdefault(f"{side}, {low} to {high}", {"people": len(chosen)})
-                row[name] = accuracy(_of(run.unseen, chosen), plan)
+                row[name] = accuracy(of_people(run.unseen, chosen), plan)
     first, second = runs
     ahead = sum(row[first] > row[second] for row in results.values())
     worst = {name: min(results, key=lambda view: results[view][name]) for name in runs}
@@ -133,12 +133,3 @@ def turned(plan: Plan) -> np.ndarray:
 def _shipped(bench: Bench) -> tuple[Run, Plan]:
     plan = bench.plan(replace(SMALL_MACHINE, epochs=4), replace(LARGE_MACHINE, epochs=20))
     return bench.train("cpm-reference", lambda: machine(bench, plan, 3), plan), plan
-
-
-def _of(found: Evaluation, people: np.ndarray) -> Evaluation:
-    """The evaluation of some of the people."""
-    return replace(
-        found, stages=[stage[people] for stage in found.stages], scores=found.scores[people],
-        means=found.means[people], target=found.target[people], visibility=found.visibility[people],
-        sizes={name: values[people] for name, values in found.sizes.items()},
-    )  # fmt: skip

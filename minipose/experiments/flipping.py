@@ -196,7 +196,7 @@ class Answers:
         mean = self.pck(predicted, [threshold])[0] - self.pck(plain, [threshold])[0]
         return {"mean": round(mean, 4), "error": round(statistics.stdev(each) / math.sqrt(len(each)), 4)}
 
-    def oks(self, predicted: torch.Tensor) -> float | None:
+    def oks(self, predicted: torch.Tensor, thresholds: Sequence[float] = OKS_THRESHOLDS) -> float | None:
         """Share of people with an OKS of at least 0.5, 0.55 ... 0.95, averaged; None without their areas.
 
         Over the joints that COCO has too. With one answer a person, ranked by nobody, COCO's AP is this.
@@ -208,4 +208,4 @@ class Answers:
         labelled = self.labelled[:, self.oks_joints]
         alike = torch.exp(-square / (2 * self.area[:, None] * (2 * self.sigmas) ** 2))
         person = torch.where(labelled, alike, 0.0).sum(1)[usable] / labelled.sum(1)[usable]
-        return round(statistics.mean(float((person >= t).double().mean()) for t in OKS_THRESHOLDS), 4)
+        return round(statistics.mean(float((person >= t).double().mean()) for t in thresholds), 4)

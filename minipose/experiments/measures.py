@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from minipose.evaluation import Evaluation
 from minipose.skeletons import Skeleton
@@ -83,3 +85,12 @@ def scores(found: Evaluation, plan: Plan, how: str) -> dict[str, Any]:
         split = found.by_visibility(normalizer, usual)
         result |= {each: round(split[each].weighted_mean, 4) for each in ("visible", "occluded")}
     return result
+
+
+def of_people(found: Evaluation, people: np.ndarray) -> Evaluation:
+    """The evaluation of some of the people, by their numbers or a mask."""
+    return replace(
+        found, stages=[stage[people] for stage in found.stages], scores=found.scores[people],
+        means=found.means[people], target=found.target[people], visibility=found.visibility[people],
+        sizes={name: values[people] for name, values in found.sizes.items()},
+    )  # fmt: skip

@@ -108,6 +108,10 @@ def systems(bench: Bench) -> Findings:
             lambda: PartHeatmapRegression(joints, halves, unlabelled=unlabelled),
             adam,
         ),
+        "student report's hourglass, 4 stacks": (
+            lambda: bench.hourglass(plan, 4, activation="sigmoid"),
+            replace(adam, learning_rate=1e-3 if on_gpu else 5e-3, schedule="step"),
+        ),
     }
     runs = {
         name: bench.train(f"systems-{name.replace(' ', '-')}", make, its)
