@@ -100,12 +100,13 @@ class Hidden(PoseDataset):
         labelled = [j for j in limbs(self.skeleton) if sample.visibility[j] > UNLABELLED]
         half = random.uniform(*BLOCK, size=2) * float(sample.crop.side) / 2
         middle = sample.keypoints[random.choice(labelled)]
-        behind = (np.abs(sample.keypoints - middle) <= half).all(axis=1)
+        low, high = (np.rint(middle + sign * half).astype(int).clip(0) for sign in (-1, 1))
+        pixels = np.rint(sample.keypoints)
+        behind = ((pixels >= low) & (pixels <= high)).all(axis=1)
         seen = np.where(behind, OCCLUDED, VISIBLE)
 
         def read() -> np.ndarray:
             picture = sample.image.copy()
-            low, high = (np.rint(middle + sign * half).astype(int).clip(0) for sign in (-1, 1))
             picture[low[1] : high[1] + 1, low[0] : high[0] + 1] = 127
             return picture
 
@@ -141,8 +142,8 @@ def non_human(bench: Bench) -> Findings:
     verdict = (
         f"PCK@{MEASURE[1]} (torso) of limbs, and mean score: {shown}. The hardest is {hardest}. With four "
         f"arms {results[FOUR_ARMS]['either arm']:.3f} of the limb joints are found if an arm's answer may "
-        f"lie on either arm of its side. The scores warn (a tenth lower) of {len(warned)} kinds of {len(strange)}"
-        f"{': ' + ', '.join(warned) if warned else ''}."
+        f"lie on either arm of its side. The scores warn (a tenth lower) of {len(warned)} of {len(strange)}"
+        f" kinds{': ' + ', '.join(warned) if warned else ''}."
     )
     return Findings(
         asked(network, plan, name, ASKED, flip=True, normalizer=MEASURE[0], threshold=MEASURE[1],
