@@ -67,12 +67,11 @@ def dragging(page: Page, seconds: float = 4) -> float:
     page.mouse.move(box["x"] + box["width"] / 2, middle)
     page.mouse.down()
     page.evaluate(COUNT)
-    start, moves = time.perf_counter(), 0
+    start, share = time.perf_counter(), 0.3
     while time.perf_counter() - start < seconds:
-        moves += 1
-        share = 0.5 + 0.2 * (-1) ** (moves // 20) * (moves % 20) / 20
-        page.mouse.move(box["x"] + share * box["width"], middle)
-        page.wait_for_timeout(8)  # about as often as a mouse tells where it is
+        # Each step waits until the page has heard of it, as often as a screen is drawn.
+        page.mouse.move(box["x"] + share * box["width"], middle, steps=30)
+        share = 1 - share
     frames = page.evaluate("window.frames_")
     rate = frames / (time.perf_counter() - start)
     page.mouse.up()
@@ -102,11 +101,14 @@ def main() -> None:
             for file, passes in zip(files, page.evaluate(PASSES, [files, pair["size"], 60]), strict=True):
                 figure = f"{statistics.median(passes[5:]):.1f} ms (fastest {min(passes):.1f})"
                 row(f"forward pass, {file}", figure, "-", "<= 25 ms")
-        rates = [dragging(page) for _ in range(3)]
-        row("frames while dragging, both networks", f"{statistics.median(rates):.0f} /s", "-", ">= 20 /s")
-        phone = browser.new_page(viewport={"width": 390, "height": 844})
-        interactive(phone, address)
-        row("the same at a phone's width", f"{dragging(phone):.0f} /s", "-", ">= 20 /s")
+        for width, height in ((1280, 720), (390, 844)):
+            page = browser.new_page(viewport={"width": width, "height": height})
+            interactive(page, address)
+            rates = [dragging(page) for _ in range(4)]
+            figure = (
+                f"{statistics.median(rates[1:]):.0f} /s"  # the first, while code is still compiled, apart
+            )
+            row(f"frames while dragging, {width} px wide", figure, f"at first {rates[0]:.0f} /s", ">= 20 /s")
         browser.close()
     server.shutdown()
     runtime = PAGES / "_static/vendor/onnxruntime-web"

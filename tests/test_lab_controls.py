@@ -109,6 +109,18 @@ def test_small_pictures_choose_a_stage(shared):
     assert shared.get_by_role("slider", name="Stage of B").input_value() == "1"
 
 
+def test_keys_may_be_faster_than_the_networks(shared):
+    """What comes back late moves no slider from where the reader has it meanwhile."""
+    show(shared, "scene=1&second=2")
+    for name in ("Stage of B", "Zoom"):
+        before = set_to(shared, name)
+        for key in ["ArrowLeft", "ArrowRight"] * 10:
+            shared.get_by_role("slider", name=name).press(key)
+            shared.wait_for_timeout(12)
+        ready(shared)
+        assert set_to(shared, name) == before
+
+
 def test_all_joints_in_numbers(shared):
     show(shared, "scene=1&joint=left_wrist")
     shared.get_by_text("All joints in numbers").click()

@@ -26,18 +26,24 @@ export async function engine(provider = "wasm") {
     waiting.clear();
   });
 
-  await ask("start", { provider });
-  URL.revokeObjectURL(address);
+  const end = () => worker.terminate();
+  try {
+    await ask("start", { provider });
+  } catch (error) {
+    end();
+    throw error;
+  } finally {
+    URL.revokeObjectURL(address);
+  }
   return {
     provider,
+    end,
 
     /** Of each network { stages, milliseconds }, a stage being its heatmaps (J, h, w) in a row. */
     run({ data, width }, networks) {
       const addresses = networks.map(String);
       return ask("run", { addresses, provider, pixels: data, size: width });
     },
-
-    end: () => worker.terminate(),
   };
 }
 

@@ -42,7 +42,7 @@ export async function lab(host, folder) {
   const titles = [...NAMES.map((name, k) => `${name}: ${SHAPES[k]}`), "A less B"];
   const views = panels(root, titles);
   for (const element of views.elements) gestures(element, grab, moved);
-  const showStages = stages(root, made.pairs[0].networks, NAMES, set);
+  const small = stages(root, made.pairs[0].networks, NAMES, set);
   const lines = add(root, "div", { class: "lines" });
   const texts = NAMES.map((name) => {
     const column = add(lines, "div");
@@ -87,7 +87,7 @@ export async function lab(host, folder) {
       await set({ ...START, scene: Math.max(made.scenes.indexOf(found), 0), ...part });
     } catch (error) {
       if (!(error instanceof Sorry)) throw error;
-      trouble.textContent = error.message;
+      if (mine === taken) trouble.textContent = error.message;
     }
   }
 
@@ -134,6 +134,7 @@ export async function lab(host, folder) {
   async function look() {
     const [now, from, pair] = [state, picture, pairOf(state)];
     showControls(now, pair.joints);
+    small.scrub(now);
     showSource(from, now.pair);
     const place = crop(from, now);
     cutters.reverse(); // the other one's picture is still to be drawn
@@ -155,7 +156,7 @@ export async function lab(host, folder) {
     );
     const looks = all.map((each, k) => each[chosenStage([now.first, now.second][k], each.length) - 1]);
     views.show(now, pair, image, looks, people);
-    showStages(now, pair, image, all);
+    small.show(now, pair, image, all);
     showWhole(from, place, now);
     showTable(joints, looks, people);
     const [threshold, k] = [now.threshold / 100, joints.indexOf(now.joint)];
@@ -206,14 +207,15 @@ export async function lab(host, folder) {
 
   /** Another runtime, once it has shown that it finds the same. */
   async function change(pair, image) {
-    const other = await engine(wanted);
+    let other = null;
     try {
+      other = await engine(wanted);
       const apart = furthest(await run(networks, pair, image), await run(other, pair, image));
       if (!(apart <= AGREE)) throw new Error(`its heatmaps are ${apart} off`);
       networks.end();
       networks = other;
     } catch (error) {
-      other.end();
+      other?.end();
       wanted = networks.provider;
       trouble.textContent = `WebGPU cannot be used here: ${error.message}. WebAssembly goes on.`;
     }

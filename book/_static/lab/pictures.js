@@ -87,20 +87,21 @@ const REFUSED = {
 export async function camera() {
   if (!navigator.mediaDevices)
     throw new Sorry("A camera takes an address that begins with https or localhost.");
-  let stream;
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 } }, audio: false });
-  } catch (error) {
-    throw new Sorry(REFUSED[error.name] ?? `The camera cannot be used: ${error.message}.`);
-  }
   const image = document.createElement("video");
-  [image.muted, image.playsInline, image.srcObject] = [true, true, stream];
-  await image.play();
-  const [width, height] = [image.videoWidth, image.videoHeight];
+  [image.muted, image.playsInline] = [true, true];
   const stop = () => {
-    for (const track of stream.getTracks()) track.stop();
+    for (const track of image.srcObject?.getTracks() ?? []) track.stop();
     image.srcObject = null;
   };
+  try {
+    const wish = { video: { width: { ideal: 640 } }, audio: false };
+    image.srcObject = await navigator.mediaDevices.getUserMedia(wish);
+    await image.play();
+  } catch (error) {
+    stop();
+    throw new Sorry(REFUSED[error.name] ?? `The camera cannot be used: ${error.message}.`);
+  }
+  const [width, height] = [image.videoWidth, image.videoHeight];
   const says = "your camera";
   return { image, width, height, ...whole({ width, height }), people: {}, says, live: true, stop };
 }

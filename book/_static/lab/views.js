@@ -42,7 +42,8 @@ export function panels(parent, titles) {
     view.element.setAttribute("role", "group");
     view.element.setAttribute("aria-label", `The crop, ${title}`);
     view.element.setAttribute("aria-describedby", "lab-keys");
-    return { column, view, caption: add(column, "figcaption", {}, title) };
+    add(column, "figcaption", {}, title);
+    return { column, view };
   });
   add(parent, "p", { id: "lab-keys", class: "keys" }, KEYS);
 
@@ -120,12 +121,18 @@ export function stages(parent, networks, names, set) {
     return { name, thumbs, scrubber };
   });
 
+  /** The sliders as the state is now, which may be newer than what is drawn. */
+  function scrub(state) {
+    for (const { name, thumbs, scrubber } of rows) {
+      if (scrubber) scrubber.value = chosenStage(state[name], thumbs.length);
+    }
+  }
+
   /** all : of each network its stages, { stage, judged }. */
-  return function show(state, pair, image, all) {
+  function show(state, pair, image, all) {
     const chosen = pair.joints.indexOf(state.joint);
-    rows.forEach(({ name, thumbs, scrubber }, k) => {
+    rows.forEach(({ name, thumbs }, k) => {
       const at = chosenStage(state[name], thumbs.length);
-      if (scrubber) scrubber.value = at;
       thumbs.forEach(({ button, view, text }, number) => {
         const { stage } = all[k][number];
         const { side, scores } = stage;
@@ -138,7 +145,8 @@ export function stages(parent, networks, names, set) {
         view.show({ size: pair.size, image, map, text: "Heatmap" });
       });
     });
-  };
+  }
+  return { scrub, show };
 }
 
 /** Of `depth` stages the one that the state asks for. */
