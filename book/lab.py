@@ -127,8 +127,18 @@ def covered(look: Look, networks) -> dict | None:
         if len(look.people) == 1 and look.seen[at] == VISIBLE and (look.seen > 0).all():
             errors = [look.people[0].errors(points[-1])[at] for points in look.points]
             if max(errors) < 0.2:
-                return {"joint": joint}
+                return {"joint": joint, "at": beside(look)}
     return None
+
+
+def beside(look: Look) -> dict:
+    """Where a patch lies in sight and on no joint, in percent of the picture: the crop's emptiest corner."""
+    crop, (height, width) = look.sample.crop, look.sample.image.shape[:2]
+    reach = 0.36 * crop.side
+    corners = np.array(crop.center) + reach * np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)])
+    gaps = np.linalg.norm(corners[:, None] - look.people[0].joints[:, :2], axis=-1).min(axis=1)
+    x, y = corners[gaps.argmax()]
+    return {"across": round(100 * (x + 0.5) / width), "along": round(100 * (y + 0.5) / height)}
 
 
 def decided(look: Look, networks) -> dict | None:
@@ -192,8 +202,8 @@ def write_scene(look: Look, folder: Path) -> dict:
     write(folder / name, look.sample.image)
     hidden, outside = ((look.seen == kind).sum() for kind in (OCCLUDED, UNLABELLED))
     said = ["one person", "two people"][len(look.people) - 1]
-    said += f", {hidden} joints hidden" if hidden else ""
-    said += f", {outside} outside the picture" if outside else ""
+    said += f", {counted(hidden)} hidden" if hidden else ""
+    said += f", {counted(outside)} outside the picture" if outside else ""
     truth: dict[str, list] = {}
     for skeleton in (MPII, LSP):
         everybody = people(Puppets(SCENES, UNSEEN, SIZE, skeleton.name), look.number)
@@ -203,6 +213,10 @@ def write_scene(look: Look, folder: Path) -> dict:
         "file": name, "says": said, "center": rounded(crop.center), "side": round(float(crop.side), 2),
         "people": truth,
     }  # fmt: skip
+
+
+def counted(count: int) -> str:
+    return f"{count} joint{'s' if count > 1 else ''}"
 
 
 def placed(person: Person, skeleton: Skeleton) -> dict:

@@ -53,6 +53,10 @@ def move(page, control: str, key: str, times: int = 1, role: str = "slider") -> 
     ready(page)
 
 
+def set_to(page, name: str) -> float:
+    return float(page.get_by_role("slider", name=name, exact=True).input_value())
+
+
 def told(page, network: str) -> str:
     """The sentences on a network."""
     return " ".join(page.locator(".lines > div").nth(NETWORKS.index(network)).locator("p").all_inner_texts())

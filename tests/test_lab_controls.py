@@ -1,9 +1,8 @@
-"""The live lab in a reader's hands: every control moves what it says, and the tour sees what is done."""
+"""The live lab in a reader's hands: every control moves what it says, by mouse, finger and key."""
 
 import numpy as np
 import pytest
-from books import ROOT
-from labs import linked, made, move, number, opened, ready, running, seen, show, told
+from labs import linked, made, move, number, opened, ready, running, seen, set_to, show, told
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +89,7 @@ def test_the_views_and_the_joints(shared):
     move(shared, "Joint", "ArrowDown", role="combobox")
     assert told(shared, "A").count("right ankle: score") == 1
     assert shared.locator(".views [data-mark=found]").count() in (2, 4)  # each ring is drawn twice
-    shared.get_by_role("combobox", name="View").select_option("difference")
-    ready(shared)
+    move(shared, "View", "ArrowDown", role="combobox")
     assert shared.locator(".views figure:visible").count() == 1
     linked(shared, "joint=right_ankle")
     linked(shared, "difference=1")
@@ -107,6 +105,22 @@ def test_small_pictures_choose_a_stage(shared):
     ready(shared)
     assert thumbs.nth(1).get_attribute("aria-pressed") == "true" and told(shared, "B") != before
     assert shared.get_by_role("slider", name="Stage of B").input_value() == "1"
+
+
+def test_the_whole_picture_moves_the_square(shared):
+    """The pointer is where the crop's middle goes; the sliders do the same by keyboard."""
+    show(shared, "scene=1")
+    view = shared.locator(".aside .stage")
+    view.scroll_into_view_if_needed()
+    points = shared.locator(".aside [data-mark=crop]").last.get_attribute("points").split(" ")
+    left, top = np.array([point.split(",") for point in points], float).min(axis=0)
+    side = 192  # the view's own pixels, as its marks are
+    box = view.bounding_box()
+    shared.mouse.click(
+        box["x"] + (left + 0.5) / side * box["width"], box["y"] + (top + 0.5) / side * box["height"]
+    )
+    ready(shared)
+    assert (set_to(shared, "Crop to the right"), set_to(shared, "Crop down")) == (-50, -50)
 
 
 def test_keys_may_be_faster_than_the_networks(shared):
@@ -145,10 +159,6 @@ def drag(page, start, end, steps: int = 8) -> None:
     page.mouse.up()
     page.mouse.move(0, 0)  # after the button nothing follows
     ready(page)
-
-
-def set_to(page, name: str) -> float:
-    return float(page.get_by_role("slider", name=name, exact=True).input_value())
 
 
 def test_dragging_moves_the_crop_and_the_patch(shared):
@@ -223,60 +233,9 @@ def test_the_crop_decides_whom_they_mean(shared):
     assert all("the other person" in told(shared, name) for name in "AB")
 
 
-# The tour
-
-
-def test_every_question_of_the_tour_is_answered_by_moving(browser):
-    tour = made()["tour"]
-    scene = made()["scenes"]
-    with opened(browser) as page:
-        yes = page.locator(".tour [role=status]")
-
-        def begin(name: str, of: str = "Next question") -> None:
-            page.get_by_role("button", name=of).click()
-            page.wait_for_function(
-                f"() => document.querySelector('.tour .title').innerText.startsWith('Question {name}')"
-            )
-            page.wait_for_timeout(50)
-            ready(page)
-            assert yes.inner_text() == ""
-
-        begin("1", "Start the tour")
-        x, y = (np.array(tour["whom"]["to"]) - scene[0]["center"]) / scene[0]["side"]
-        move(page, "Crop to the right", "ArrowRight" if x > 0 else "ArrowLeft", round(abs(100 * x)))
-        move(page, "Crop down", "ArrowDown" if y < 0 else "ArrowUp", round(abs(100 * y)))
-        assert yes.inner_text().startswith("Yes. Both mean the other person")
-        begin("2")
-        pair = made()["pairs"][0]
-        at = scene[1]["people"]["mpii"][0]["joints"][pair["joints"].index(tour["covered"]["joint"])]
-        for name, place in (("Patch to the right", at[0]), ("Patch down", at[1])):
-            steps = round(100 * place / 384 - 12)
-            move(page, name, "ArrowRight" if steps > 0 else "ArrowLeft", abs(steps))
-        assert yes.inner_text().startswith("Yes. It is covered.")
-        begin("3")
-        move(page, "Stage of B", "Home")
-        assert yes.inner_text() == ""
-        move(page, "Stage of B", "ArrowRight", tour["decided"]["stage"] - 1)
-        assert yes.inner_text().startswith("Yes. From this stage on")
-        begin("4")
-        move(page, "Turn", "Home")
-        assert yes.inner_text().startswith("Yes. A network knows what it has been shown.")
-        begin("5")
-        for _ in range(20):
-            move(page, "Draw joints that score", "ArrowRight", 5)
-            if yes.inner_text():
-                break
-        assert yes.inner_text().startswith("Yes. PCK asks where a joint is")
-        assert (ROOT / "book" / yes.locator("a").get_attribute("href")).with_suffix(".md").is_file()
-        page.get_by_role("button", name="Set the scene again").click()
-        ready(page)
-        page.wait_for_function("() => document.querySelector('.tour [role=status]').innerText === ''")
-        assert page.problems == []
-
-
 def test_the_other_pair(shared):
     show(shared, "scene=1")
-    shared.get_by_role("combobox", name="Networks").select_option("trained on people")
+    shared.get_by_role("combobox", name="Networks").press("ArrowDown")
     shared.wait_for_selector("text=The picture: a photo")
     ready(shared)
     assert "of 14 joints" in told(shared, "A")
@@ -285,3 +244,6 @@ def test_the_other_pair(shared):
     shared.wait_for_selector("text=The picture: two people")
     ready(shared)
     assert "of 16 joints" in told(shared, "B")
+    shared.get_by_role("button", name="a photo: Grace Hopper").press("Enter")
+    shared.wait_for_selector("text=The picture: a photo")
+    linked(shared, f"scene={len(made()['scenes']) - 1}")

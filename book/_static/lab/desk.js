@@ -3,7 +3,7 @@
 import { add, button, check, choice, slider, words } from "../minipose/controls.js";
 import { NUMBERS } from "./state.js";
 
-const percent = (value) => `${Math.round(value)} %`;
+const percent = (value) => `${Math.round(value)}\u00a0%`; // in one piece where a line is short
 const degrees = (value) => `${Math.round(value)}°`;
 const score = (value) => (value / 100).toFixed(2);
 

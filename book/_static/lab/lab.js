@@ -20,6 +20,7 @@ import { detail, summary, table } from "./words.js";
 
 const NAMES = ["A", "B"];
 const SHAPES = ["1 hourglass × 4 residual modules", "4 hourglasses × 1 residual module"];
+const DIFFERENCE = "A less B: pink where A's heatmaps are higher, green where B's are";
 const QUIET = 400; // ms without a change: then a screen reader is told, and the address is written
 
 /** Build the lab into `host`; resolves when the networks have looked at the first picture, or rejects. */
@@ -34,13 +35,14 @@ export async function lab(host, folder) {
   const root = figure(host, "The live lab");
   root.classList.add("lab");
   root.hidden = true; // until there is something to see
+  const showSource = sources(root, made, files, take, set);
+  const trouble = add(root, "p", { role: "alert" });
   const steps = tour(root, made.tour, (part) => {
     take(made.scenes[part.scene], { pair: made.pairs[0].name, ...part });
   });
-  const showSource = sources(root, made, files, take);
-  const trouble = add(root, "p", { role: "alert" });
-  const titles = [...NAMES.map((name, k) => `${name}: ${SHAPES[k]}`), "A less B"];
+  const titles = [...NAMES.map((name, k) => `${name}: ${SHAPES[k]}`), DIFFERENCE];
   const views = panels(root, titles);
+  views.row.append(steps.line);
   for (const element of views.elements) gestures(element, grab, moved);
   const small = stages(root, made.pairs[0].networks, NAMES, set);
   const lines = add(root, "div", { class: "lines" });
@@ -167,7 +169,7 @@ export async function lab(host, folder) {
     });
     showSpeed(networks.provider, found);
     root.hidden = false;
-    steps({ state: now, picture: from, pair, all, looks, people, truth, limit: made.found });
+    steps.look({ state: now, picture: from, pair, all, looks, people, truth, limit: made.found });
   }
 
   let [drawing, again] = [false, false];

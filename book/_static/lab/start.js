@@ -25,8 +25,11 @@
       show();
     });
     image.src = new URL("made/recorded.jpg", folder);
-    slider.addEventListener("input", show);
     let timer = null;
+    slider.addEventListener("input", () => {
+      clearInterval(timer);
+      show();
+    });
     play.addEventListener("click", () => {
       clearInterval(timer);
       slider.value = 0;

@@ -29,9 +29,9 @@ function steps({ whom, covered, decided, turned, absent }) {
     },
     {
       question:
-        `The patch hides what it lies on. Drag it over the ${words(covered.joint)}, the chosen joint. ` +
-        "Does the score fall? Does the point stay where the arm must end?",
-      set: { scene: covered.scene, joint: covered.joint, patch: true, across: 12, along: 12, width: 12 },
+        `The grey patch hides what it lies on. Drag it over the ${words(covered.joint)}, which the ring ` +
+        "marks. Does the score fall? Does the point stay where the arm must end?",
+      set: { ...covered.at, scene: covered.scene, joint: covered.joint, patch: true, width: 12 },
       solved: ({ state, picture, pair, truth }) => {
         const { x, y, side } = patch(picture, state);
         const [u, v] = truth[0].joints[pair.joints.indexOf(covered.joint)];
@@ -44,8 +44,8 @@ function steps({ whom, covered, decided, turned, absent }) {
     },
     {
       question:
-        `Network B finds the ${words(decided.joint)} within half a head in the end, but not at first. ` +
-        "Which is the first of its stages that does, and all after it? Move its stage there.",
+        `The cross is the true ${words(decided.joint)}. Network B comes within half a head of it in the ` +
+        "end, but not at first. From which of its stages on does it? Choose that stage.",
       set: { scene: decided.scene, joint: decided.joint, truth: true },
       solved: ({ state, all, pair, limit }) => {
         const k = pair.joints.indexOf(decided.joint);
@@ -60,8 +60,9 @@ function steps({ whom, covered, decided, turned, absent }) {
     },
     {
       question:
-        "Nearly everybody stood upright while these networks learned. Turn the crop until both have lost " +
-        "more than half of the joints. Which joints go first?",
+        "Nearly everybody stood upright while these networks learned. Turn the crop (two fingers, the keys " +
+        "[ and ], or “Turn” further down) until both have lost more than half of the joints. Which joints " +
+        "go first?",
       set: { scene: turned.scene, joint: "all" },
       solved: ({ state, looks }) =>
         state.angle !== 0 && looks.every(({ judged }) => judged.found < judged.labelled / 2),
@@ -72,9 +73,9 @@ function steps({ whom, covered, decided, turned, absent }) {
     },
     {
       question:
-        `${absent.missing} joints lie outside this picture, and each network draws them all the same. ` +
-        "Raise the score that a joint must have until none of the missing is drawn. Which others go with " +
-        "them?",
+        `Of this person ${absent.missing} joints lie outside the picture, and each network draws them all ` +
+        "the same. Raise the score that a joint must have until none of the missing is drawn (“Draw joints " +
+        "that score”, further down). Which others go with them?",
       set: { scene: absent.scene, joint: "all", threshold: 0 },
       solved: ({ state, looks, people }) =>
         looks.every(({ stage: { scores } }) => {
@@ -92,7 +93,10 @@ function steps({ whom, covered, decided, turned, absent }) {
   ];
 }
 
-/** The tour's box. `set(state)` sets a scene. Returns `look(facts)`, which sees whether a step is solved. */
+/**
+ * The tour's box. `set(state)` sets a scene. Returns `look(facts)`, which sees whether a step is solved, and
+ * `line`: a button that says so beside the pictures, where the box is out of sight, and leads back to it.
+ */
 export function tour(parent, told, set) {
   const all = steps(told);
   const box = add(parent, "section", { class: "tour", "aria-label": "A tour of five questions" });
@@ -100,11 +104,15 @@ export function tour(parent, told, set) {
   const question = add(box, "p");
   const answer = add(box, "p", { role: "status" });
   const bar = add(box, "div", { class: "bar" });
-  const [back, again, next] = [
-    button(bar, "Previous question", () => go(at - 1)),
-    button(bar, "Set the scene again", () => go(at)),
+  const [next, again, back] = [
     button(bar, "Next question", () => go(at + 1)),
+    button(bar, "Again", () => go(at)),
+    button(bar, "Previous", () => go(at - 1)),
   ];
+  const line = button(box, "", () => {
+    box.scrollIntoView();
+    (next.hidden ? again : next).focus({ preventScroll: true });
+  });
   const solved = new Set();
   let at = -1; // before the first step
 
@@ -112,30 +120,38 @@ export function tour(parent, told, set) {
     at = to;
     solved.delete(at);
     set({ ...PLAIN, ...all[at].set });
+    const pressed = document.activeElement;
     show();
+    if (pressed.hidden) again.focus({ preventScroll: true });
+    box.scrollIntoView(); // the pictures are just below
   }
 
   function show() {
     const step = all[at];
-    title.textContent = step ? `Question ${at + 1} of ${all.length}` : `A tour of ${all.length} questions`;
+    const number = `Question ${at + 1} of ${all.length}`;
+    title.textContent = step ? number : `A tour of ${all.length} questions`;
     question.textContent = step
       ? step.question
       : "Each sets a scene and asks something that you answer by moving something. Or play as you like.";
     next.textContent = step ? "Next question" : "Start the tour";
     back.hidden = at < 1;
-    again.hidden = !step;
+    again.hidden = line.hidden = !step;
     next.hidden = at === all.length - 1;
+    const done = step && solved.has(at);
+    line.textContent = `${number}: ${done ? "yes! Read on" : "not yet"}`;
     answer.textContent = "";
-    if (!step || !solved.has(at)) return;
+    if (!done) return;
     answer.textContent = `Yes. ${step.answer} `;
     add(answer, "a", { href: step.chapter[0] }, `More in the chapter “${step.chapter[1]}”.`);
   }
   show();
-  return function look(facts) {
+
+  function look(facts) {
     const step = all[at];
     if (!step || solved.has(at) || facts.state.scene !== step.set.scene || !facts.people.length) return;
     if (!step.solved(facts)) return;
     solved.add(at);
     show();
-  };
+  }
+  return { look, line };
 }

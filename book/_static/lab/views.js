@@ -86,7 +86,7 @@ export function panels(parent, titles) {
       columns[k].view.show({ size, image, map, marks, text });
     });
   }
-  return { show, elements: columns.map(({ view }) => view.element) };
+  return { row, show, elements: columns.map(({ view }) => view.element) };
 }
 
 /** Where the two networks put one joint. */
