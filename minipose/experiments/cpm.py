@@ -21,7 +21,7 @@ from minipose.models.network import PoseNetwork
 
 # Puppets at both scales: stage 1 must know of second people, whom LSPET does not label.
 SMALL_MACHINE = Plan(
-    "puppets", size=96, features=32, epochs=3, batch=16, learning_rate=4e-3, people=8000, optimizer="adam"
+    "puppets", size=96, features=32, epochs=2, batch=16, learning_rate=4e-3, people=8000, optimizer="adam"
 )
 LARGE_MACHINE = replace(
     LARGE, data="puppets", skeleton="mpii", people=8000, features=128, epochs=12, batch=16,
