@@ -24,12 +24,13 @@ BUILT := _build/built
 # What runs sees the commands of .venv first (`minipose`, `jupyter`) and finds its kernel there.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" JUPYTER_PREFER_ENV_PATH=1
 
-.PHONY: help book notebooks test clean benchmark pictures
+.PHONY: help book notebooks test soak clean benchmark pictures
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book       build the book and print the page to open"
 	@echo "make test       lint, types, tests (builds the book first where its pages are missing)"
+	@echo "make soak       the long tests (faults, many processes, memory), and a table of what held"
 	@echo "make notebooks  write the student notebooks again, beside the chapters"
 	@echo "make benchmark  print the speed table, and the live lab's where the book is built"
 	@echo "make pictures   draw the README's picture again"
@@ -72,6 +73,9 @@ test: $(INSTALLED)
 	@test -z "$$(find book minipose _*.yml -newer $(BUILT) -name '*.[mpy]*' ! -name '*.pyc' -print -quit)" || \
 		echo "Note: the pages are older than their sources; make book renews them"
 	@$(RUN) python -m pytest
+
+soak: $(INSTALLED)
+	@$(RUN) python -m soak
 
 notebooks: $(INSTALLED)
 	@$(RUN) python book/notebooks.py

@@ -56,9 +56,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for results, or say in one line why that cannot be."""
+    """Make a folder for results, or say in one line why that cannot be.
+
+    What a killed program had half written there is removed: nobody else would, and it takes room.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
+        for left in path.glob(".*.partial"):
+            left.unlink()
     except OSError as error:
         raise InputError(path, "folder", "a place where a folder can be made", error.strerror) from error
     if not os.access(path, os.W_OK):

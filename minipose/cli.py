@@ -44,14 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"minipose: {error}", file=sys.stderr)
         return 2
-    except FloatingPointError as error:
+    except BrokenPipeError:
+        return 0  # the reader of our output, `head` say, has seen enough
+    except (FloatingPointError, ConnectionError) as error:
         print(f"minipose: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("minipose: interrupted; `train` goes on with the same command and --resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 0  # the reader of our output, `head` say, has seen enough
     return 0
 
 

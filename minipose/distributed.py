@@ -7,7 +7,8 @@ here answers for a single process and costs nothing, so that the training loop h
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import TypeVar
 
@@ -70,6 +71,19 @@ def is_main() -> bool:
 def launched() -> bool:
     """Whether torchrun started this program, which it may do again after a process has died."""
     return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Work that ends with a `ConnectionError` of one line where another process is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        # NCCL's error has a class of its own, Gloo's only a text.
+        if not isinstance(error, distributed.DistError) and (world() == 1 or "gloo" not in str(error)):
+            raise
+        gone = "another process has ended or cannot be reached: see its own last lines, or its torchrun's"
+        raise ConnectionError(f"{gone}; training goes on from the last checkpoint with --resume") from error
 
 
 def share(numbers: list[int], batch: int, rank: int, world: int) -> list[int]:

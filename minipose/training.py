@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import nn
@@ -36,6 +37,7 @@ SCHEDULES = ("plateau", "cosine", "warmup", "constant", "step")
 WARMUP, STEP = 0.05, 2 / 3
 
 
+@distributed.together()
 def train(
     network: PoseNetwork,
     dataset: PoseDataset,
@@ -90,14 +92,13 @@ def train(
     Under torchrun all processes call this with the same arguments and train one network; the first
     alone writes, prints and validates. All return the same history and the same network.
 
-    Raises `InputError` where network, data and settings do not fit, and `FloatingPointError`, with the
-    samples' ids, when the loss is not a finite number.
+    Raises `InputError` where network, data and settings do not fit, `FloatingPointError`, with the
+    samples' ids, when the loss or a weight is not a finite number, and `ConnectionError` when another
+    process is gone; the last checkpoint stays.
     """
     if len(dataset.skeleton) != network.joints:
-        skeleton = dataset.skeleton.name
-        raise InputError(
-            "train", "network.joints", f"{len(dataset.skeleton)}, as in {skeleton}", network.joints
-        )
+        expected = f"{len(dataset.skeleton)}, as in {dataset.skeleton.name}"
+        raise InputError("train", "network.joints", expected, network.joints)
     if len(dataset) == 0:
         raise InputError("train", "dataset", "at least one person", "none")
     device = distributed.setup(device)
@@ -126,13 +127,15 @@ def train(
         state = load_checkpoint(folder / "checkpoint.pt", network, settings)
         stepper.load_state_dict(state["optimizer"])
         history = state["history"]
-    elif folder is not None and (folder / "history.csv").exists():
+    elif folder is not None and any((folder / name).exists() for name in ("checkpoint.pt", "history.csv")):
         another = "a folder without an earlier run, or --resume (resume=True) to continue that one"
         raise InputError(folder, "folder", another)
     if distributed.from_main((settings, len(history))) != (settings, len(history)):
         raise InputError("train", "settings", "the same people, arguments and checkpoint in every process")
     if folder is not None and main:
         make_folder(folder)  # now, and not after the first epoch
+        if history:
+            save_history(history, folder / "history.csv")  # a kill may have come between the two files
     if device.type == "cuda" and find_spec("triton"):
         network.compile()  # in place, so that parameters keep their names
     distributed.same_everywhere(network)
@@ -167,8 +170,7 @@ def train(
             stepper.step()
             mean = distributed.total(value)
             if not math.isfinite(mean):
-                people = ", ".join(dataset[n].id for n in samples)
-                raise FloatingPointError(f"the loss is {mean} in epoch {epoch + 1}, samples {people}")
+                _stop(f"the loss is {mean}", epoch, dataset, samples)
             total += mean * len(samples)
             if after_step is not None:
                 after_step(epoch * steps + step, mean)
@@ -179,6 +181,8 @@ def train(
             "learning_rate": stepper.param_groups[0]["lr"],
             "loss": total / len(numbers),
         }
+        if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
+            _stop("the last step left a weight that is no number", epoch, dataset, samples)
         if main:
             row |= accuracies(network, validation, size, batch, device, workers)
         row["seconds"] = time.perf_counter() - started
@@ -187,15 +191,20 @@ def train(
         if main and progress:
             tqdm.write(describe(row, epochs, validation))
         if main and folder is not None:
-            save_history(history, folder / "history.csv")
             save_checkpoint(
                 folder / "checkpoint.pt", network, settings, optimizer=stepper.state_dict(), history=history
             )
+            save_history(history, folder / "history.csv")
     network.eval()
     if main and folder is not None:
         save_weights(network, folder / "weights.safetensors")
     distributed.same_everywhere(network)  # after the files, which the others may now read
     return history
+
+
+def _stop(what: str, epoch: int, dataset: PoseDataset, samples: list[int]) -> NoReturn:
+    people = ", ".join(dataset[n].id for n in samples)
+    raise FloatingPointError(f"{what} in epoch {epoch + 1}, samples {people}")
 
 
 class PartOfLoss(nn.Module):
@@ -314,8 +323,11 @@ def read_history(path: str | Path) -> list[dict[str, float]]:
     """Read what `save_history` wrote."""
     try:
         with Path(path).open(newline="") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            lines = file.readlines()
+        if not "".join(lines).endswith("\n"):
+            raise ValueError("a file that ends within a line")
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
     except FileNotFoundError:
         raise InputError(path, "history", "a history.csv written by training", "no such file") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, csv.Error) as error:
         raise InputError(path, "history", "numbers in every column", str(error)) from error

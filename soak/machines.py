@@ -1,0 +1,207 @@
+"""Several processes, several machines: one network, one worker killed, and what is left of the job.
+
+Two network namespaces stand for two machines: each has its own addresses and ports, and nothing but a
+virtual cable joins them. `python -m soak.machines FOLDER ...` is what torchrun starts in each.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+import minipose
+from minipose import distributed, training
+from minipose.data import Puppets
+from soak.figures import ROOT, Figure
+
+# 9 people in steps of 4: in the last step one process has a crop, and the others none.
+PEOPLE, BATCH, EPOCHS, STEPS = 9, 4, 3, 3
+KILLED = 4  # the step in whose midst the last process ends: in the second epoch
+ADDRESSES = ("10.213.7.1", "10.213.7.2")
+PORT = 29513
+HANGS = 500  # seconds in which a job here ends, however slow the machine
+
+Machine = tuple[str, ...]  # what precedes a command to run it there
+HERE: Machine = ()
+
+
+def train(folder: Path, accumulate: int = 1, killed: int = -1) -> minipose.StackedHourglass:
+    """One process's part of a training, or all of it. In step `killed` the last process is no more."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    net = minipose.StackedHourglass(joints=16, stacks=2, features=16, depth=2)
+    prepared = training.batches
+
+    def recorded(*arguments):
+        for crops in prepared(*arguments):
+            with folder.with_suffix(".seen").open("a") as file:
+                file.write("".join(f"{number}\n" for number in crops.numbers))
+            yield crops
+
+    def die(step: int, _: float) -> None:
+        if step == killed and distributed.rank() == distributed.world() - 1:
+            folder.with_suffix(".dead").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    training.batches = recorded
+    try:
+        # Plain descent: RMSprop would turn the rounding of a gradient near zero into a whole step.
+        minipose.train(
+            net, Puppets(PEOPLE, seed=3, size=64), epochs=EPOCHS, size=64, batch=BATCH, accumulate=accumulate,
+            learning_rate=1e-2, optimizer="sgd", schedule="constant", device="cpu", progress=False,
+            folder=folder, resume=(folder / "checkpoint.pt").exists(), after_step=die,
+        )  # fmt: skip
+    finally:
+        training.batches = prepared
+    return net
+
+
+def why_no_machines() -> str:
+    """Why no network namespaces can be made here; empty where they can."""
+    try:
+        with machines():
+            return ""
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"no network namespaces here: {getattr(error, 'stderr', None) or error}".strip()
+
+
+@contextmanager
+def machines() -> Iterator[list[Machine]]:
+    """Two network namespaces with a cable between them."""
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+    names = [f"pose{os.getpid()}{end}" for end in "ab"]
+    with ExitStack() as stack:
+        for name in names:
+            ip("netns", "add", name)
+            stack.callback(ip, "netns", "delete", name)  # and its end of the cable
+        ip("link", "add", "cable", "netns", names[0], "type", "veth", "peer", "cable", "netns", names[1])
+        for name, address in zip(names, ADDRESSES, strict=True):
+            ip("-n", name, "address", "add", f"{address}/24", "dev", "cable")
+            for device in ("lo", "cable"):
+                ip("-n", name, "link", "set", device, "up")
+        yield [("ip", "netns", "exec", name) for name in names]
+
+
+def launch(folder: Path, on: list[Machine], processes: int, killed: int = -1) -> tuple[list[str], float]:
+    """Run a job with so many processes on each machine, to its end.
+
+    Returns what each machine's torchrun printed, and the seconds that the job outlived its dead process.
+    """
+    folder.with_suffix(".seen").unlink(missing_ok=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    jobs = []
+    for number, machine in enumerate(on):
+        where = ["--standalone"]
+        if len(on) > 1:
+            # The addresses stand in no name service, so that each is told its own, and who is the host.
+            where = ["--nnodes", str(len(on)), "--rdzv-backend", "c10d", "--rdzv-id", "soak"]
+            where += ["--rdzv-endpoint", f"{ADDRESSES[0]}:{PORT}", "--local-addr", ADDRESSES[number]]
+            where += ["--rdzv-conf", f"is_host={int(number == 0)}"]
+            environment["GLOO_SOCKET_IFNAME"] = "cable"
+        command = [*machine, sys.executable, "-m", "torch.distributed.run", *where]
+        command += ["--nproc-per-node", str(processes), "-m", "soak.machines", str(folder), str(killed)]
+        output = folder.with_suffix(f".{number}.txt").open("w+")
+        job = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=ROOT)
+        jobs.append((job, output))
+    try:
+        for job, _ in jobs:
+            job.wait(HANGS)
+    finally:
+        for job, _ in jobs:
+            job.kill()
+    ended = time.time()
+    said = []
+    for _, output in jobs:
+        output.seek(0)
+        said.append(output.read())
+        output.close()
+    if killed < 0 and any(job.returncode for job, _ in jobs):
+        raise RuntimeError("\n".join(said))
+    dead = folder.with_suffix(".dead")
+    return said, ended - dead.stat().st_mtime if killed >= 0 else 0.0
+
+
+def seen(folder: Path) -> set[int]:
+    """How often the processes of the last job together saw a person, as the set of all such counts."""
+    numbers = folder.with_suffix(".seen").read_text().split()
+    return {numbers.count(str(number)) for number in range(PEOPLE)}
+
+
+def apart(folder: Path, net: minipose.StackedHourglass) -> float:
+    """The farthest that a job's parameters are from those of one process."""
+    other = dict(minipose.load(folder / "weights.safetensors").named_parameters())
+    return max(float((p - other[name]).detach().abs().max()) for name, p in net.named_parameters())
+
+
+@dataclass
+class Outcome:
+    """What became of a job that lost a process and was started again."""
+
+    apart: float  # from one process that took all parts
+    once: bool  # every person was seen once an epoch, before and after
+    outlived: float  # seconds from the process's end to the job's
+    told: list[bool]  # whether each machine said why
+    kept: int  # epochs that the job could build on
+
+    def met(self) -> bool:
+        return self.apart <= 1e-6 and self.once and self.outlived < 60 and all(self.told) and self.kept == 1
+
+    def __str__(self) -> str:
+        return (
+            f"over {self.outlived:.1f} s after the kill, resumed after {self.kept} of {EPOCHS} epochs;"
+            f" everybody {'once' if self.once else 'NOT once'} an epoch; parameters {self.apart:.0e} apart"
+        )
+
+
+def lose_one(root: Path, on: list[Machine], processes: int) -> Outcome:
+    """Kill one process in the middle of an epoch, start the same line again, compare with one process."""
+    net = train(root / "one", accumulate=processes * len(on))
+    once = seen(root / "one") == {EPOCHS}
+    folder = root / "many"
+    said, outlived = launch(folder, on, processes, killed=KILLED)
+    # The dead one's torchrun knows the signal; on another machine the others only miss it.
+    told = ["SIGKILL" in said[-1], *("another process has ended" in text for text in said[:-1])]
+    kept = len(training.read_history(folder / "history.csv"))
+    launch(folder, on, processes)
+    return Outcome(apart(folder, net), once and seen(folder) == {EPOCHS - kept}, outlived, told, kept)
+
+
+def figures() -> Iterator[Figure]:
+    asked = "over within 60 s, then 1e-6 from one process"
+    for processes in (2, 4):
+        with tempfile.TemporaryDirectory() as name:
+            outcome = lose_one(Path(name), [HERE], processes)
+        yield Figure(f"{processes} processes, one killed in mid-epoch", str(outcome), asked, outcome.met())
+    if why := why_no_machines():
+        yield Figure("two machines", why, asked, True)
+        return
+    with machines() as on, tempfile.TemporaryDirectory() as name:
+        outcome = lose_one(Path(name), on, 2)
+    what = "two network namespaces of 2 processes, one killed in mid-epoch"
+    yield Figure(what, str(outcome), asked, outcome.met())
+
+
+def process(folder: str, killed: str) -> None:
+    """What torchrun starts."""
+    try:
+        train(Path(folder), killed=int(killed))
+    except ConnectionError as error:
+        sys.exit(f"minipose: {error}")
+    distributed.finish()
+
+
+if __name__ == "__main__":
+    process(*sys.argv[1:])

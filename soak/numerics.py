@@ -1,0 +1,82 @@
+"""16 bits against 32, and what the same seed gives: trainings compared loss by loss and bit by bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import fmean
+
+import torch
+
+import minipose
+from minipose import training
+from minipose.data import InMemory, Puppets
+from soak.figures import Figure
+
+BATCH = 8
+Weights = dict[str, torch.Tensor]
+
+
+def trained(people: int, half: bool = False, **settings) -> tuple[list[float], list[float], Weights]:
+    """One epoch: each step's loss, the same step's in bfloat16 at the same weights, the weights at the end.
+
+    On a CPU training computes in float32; with `half` it learns from the loss in bfloat16.
+    """
+    losses: list[float] = []
+    halves: list[float] = []
+
+    class InBoth(training.PartOfLoss):
+        def forward(self, crops, samples):
+            self.in_half = True
+            with torch.set_grad_enabled(half):
+                in_half = super().forward(crops, samples)
+            halves.append(in_half.item())
+            self.in_half = False
+            return in_half if half else super().forward(crops, samples)
+
+    torch.manual_seed(0)
+    network = minipose.StackedHourglass(joints=16, stacks=2, features=32, depth=2)
+    whole, training.PartOfLoss = training.PartOfLoss, InBoth  # type: ignore[misc]
+    try:
+        minipose.train(
+            network, InMemory(Puppets(people, seed=3, size=64)), epochs=1, size=64, batch=BATCH, seed=1,
+            device="cpu", progress=False, after_step=lambda _, loss: losses.append(loss), **settings,
+        )  # fmt: skip
+    finally:
+        training.PartOfLoss = whole  # type: ignore[misc]
+    return losses, halves, network.state_dict()
+
+
+def same(a: Weights, b: Weights) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.values(), b.values(), strict=True))
+
+
+def at_the_same_weights(people: int) -> list[float]:
+    """How far a step's loss in bfloat16 is from float32's, as a share of it, step by step of an epoch."""
+    losses, halves, _ = trained(people)
+    return [abs(b - a) / a for a, b in zip(losses, halves, strict=True)]
+
+
+def learning(people: int) -> float:
+    """How far the mean loss of an epoch is from float32's, as a share of it, where bfloat16 learns."""
+    # RMSprop would measure itself: it makes any rounding grow, float32's too.
+    calm = dict(optimizer="sgd", learning_rate=0.01, schedule="constant")
+    full, half = trained(people, **calm)[0], trained(people, half=True, **calm)[0]
+    return abs(fmean(half) - fmean(full)) / fmean(full)
+
+
+def figures(people: int = 800) -> Iterator[Figure]:
+    steps = people // BATCH
+    shares = at_the_same_weights(people)
+    found = f"a step's losses at most {max(shares):.2%} apart, {fmean(shares):.2%} in the mean"
+    what = f"bf16 and fp32 at the same weights, {steps} steps of RMSprop"
+    yield Figure(what, found, "each within 2 %", max(shares) <= 0.02)
+    share = learning(people)
+    what = f"bf16 and fp32 learning on their own, {steps} steps of SGD"
+    yield Figure(what, f"mean losses {share:.2%} apart", "within 2 %", share <= 0.02)
+    weights = trained(80)[2]
+    again = {
+        "again": same(trained(80)[2], weights),
+        "with a process that loads": same(trained(80, workers=1)[2], weights),
+    }
+    found = ", ".join(f"{name}: {'equal' if equal else 'NOT equal'}" for name, equal in again.items())
+    yield Figure("same seed on a CPU, 10 steps", found, "bit for bit", all(again.values()))
