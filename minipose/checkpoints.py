@@ -18,8 +18,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from minipose.errors import InputError
+from minipose.archives import read_archive
+from minipose.errors import InputError, shortened
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
@@ -29,6 +31,9 @@ from minipose.skeletons import SKELETONS
 FORMAT = 1
 _ALL = (StackedHourglass, ConvolutionalPoseMachine, PartHeatmapRegression)
 NETWORKS = {network.__name__: network for network in _ALL}
+# Far above any network of this package. A header may not ask for more, whatever it says.
+_LARGEST_ARGUMENT, _LARGEST_SIZE = 10_000, 4096
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 _HEADER = ("format", "network", "arguments", "skeleton", "size", "crop")
 
 
@@ -116,20 +121,49 @@ def load_weights(path: str | Path) -> PoseNetwork:
         raise InputError(path, "header.network", f"one of {', '.join(NETWORKS)}", header["network"])
     if header["skeleton"] not in SKELETONS:
         raise InputError(path, "header.skeleton", f"one of {', '.join(SKELETONS)}", header["skeleton"])
+    network = _build(header, tensors, path)
     try:
-        network = NETWORKS[header["network"]](**json.loads(header["arguments"]))
         size = int(header["size"])
-    except (TypeError, ValueError) as error:
-        raise InputError(path, "header", f"arguments and size of {header['network']}", str(error)) from error
+    except ValueError as error:
+        raise InputError(path, "header.size", "a whole number of px", header["size"]) from error
     skeleton = SKELETONS[header["skeleton"]]
     if len(skeleton) != network.joints:
         raise InputError(path, "header.skeleton", f"a skeleton of {network.joints} joints", skeleton.name)
-    if size <= 0 or size % network.multiple:
-        raise InputError(path, "header.size", f"a multiple of {network.multiple} px", size)
+    if not 0 < size <= _LARGEST_SIZE or size % network.multiple:
+        expected = f"a multiple of {network.multiple} px up to {_LARGEST_SIZE}"
+        raise InputError(path, "header.size", expected, size)
     _load_state(network, tensors, path)
     network.skeleton, network.size = skeleton, size
     network.crop_rule = header["crop"]
     return network.eval()
+
+
+def _build(header: dict[str, str], tensors: dict[str, torch.Tensor], path: Path) -> PoseNetwork:
+    """The network that a header describes, with memory taken only once it fits what the file holds."""
+    kind, left = header["network"], len(tensors)
+
+    def refuse_more(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:
+        nonlocal left
+        left -= parameter is not None
+        if left < 0:
+            raise ValueError(f"more parameters than the {len(tensors)} tensors of this file")
+
+    try:
+        arguments = json.loads(header["arguments"])
+        for name, value in arguments.items():
+            if isinstance(value, list | dict) or (isinstance(value, int) and value > _LARGEST_ARGUMENT):
+                raise ValueError(f"{name} = {shortened(value)}")
+        hook = register_module_parameter_registration_hook(refuse_more)
+        try:
+            with torch.device("meta"):
+                _compare(NETWORKS[kind](**arguments), tensors, path)
+        finally:
+            hook.remove()
+        return NETWORKS[kind](**arguments)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
+        raise InputError(path, "header", f"arguments of {kind}", error) from error
 
 
 def save_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, Any], **state: Any) -> None:
@@ -154,14 +188,9 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
     Raises `InputError` that names the first argument or setting in which the checkpoint differs.
     """
     path = Path(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(path, "checkpoint", "a checkpoint to resume from", "no such file") from None
-    except Exception as error:  # what torch raises for a damaged file is not documented
-        raise InputError(
-            path, "checkpoint", "a whole checkpoint", f"a damaged file ({type(error).__name__})"
-        ) from error
+    if not path.is_file():
+        raise InputError(path, "checkpoint", "a checkpoint to resume from", "no such file")
+    content = read_archive(path, "checkpoint", "a whole checkpoint")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(path, "format", f"a minipose checkpoint of format {FORMAT}")
     expected = {"network": type(network).__name__} | network.arguments | settings
@@ -176,21 +205,53 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
         raise InputError(path, min(missing), "all that minipose writes", "a checkpoint without it")
     for name, value in expected.items():
         if found.get(name) != value:
-            started = f"{found.get(name)}, with which this run was started"
+            started = f"{shortened(found.get(name))}, with which this run was started"
             raise InputError(path, name, started, f"{value} in this call")
+    history = content["history"]
+    if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
+        raise InputError(path, "history", "a row for each epoch")
+    if not all(isinstance(value, int | float) for row in history for value in row.values()):
+        raise InputError(path, "history", "a row of numbers for each epoch")
+    if not isinstance(content["weights"], dict):
+        raise InputError(path, "weights", "tensors by name")
     _load_state(network, content["weights"], path)
     return content
 
 
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Any, path: Path) -> None:
+    """Put a checkpoint's `optimizer` into one that was made for the same network."""
+    try:
+        optimizer.load_state_dict(state)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                for name, value in optimizer.state.get(parameter, {}).items():
+                    whole = value.shape in (parameter.shape, ()) and bool(value.isfinite().all())
+                    if not whole:
+                        raise ValueError(f"{name} of shape {tuple(value.shape)}")
+    except Exception as error:  # what torch raises for a state that does not fit is not documented
+        raise InputError(path, "optimizer", "the state that belongs to this network", error) from error
+
+
 def _load_state(network: PoseNetwork, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    _compare(network, tensors, path)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise InputError(path, name, "finite numbers", "NaN or infinity")
+    network.load_state_dict(tensors)
+
+
+def _compare(network: PoseNetwork, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Raise `InputError` at the first tensor that is missing, of another kind or shape, or one too many."""
     own = network.state_dict()
     for name, tensor in own.items():
-        if name not in tensors:
-            raise InputError(path, name, f"a tensor {tuple(tensor.shape)}", "none")
-        if tensors[name].shape != tensor.shape:
-            raise InputError(path, name, f"a tensor {tuple(tensor.shape)}", str(tuple(tensors[name].shape)))
-        if tensor.is_floating_point() and not tensors[name].isfinite().all():
-            raise InputError(path, name, "finite numbers", "NaN or infinity")
-    if extra := sorted(set(tensors) - set(own)):
+        shape = tuple(tensor.shape)
+        found = tensors.get(name)
+        if not isinstance(found, torch.Tensor) or found.layout != torch.strided:
+            raise InputError(path, name, f"a tensor {shape}", "none")
+        if found.shape != tensor.shape:
+            raise InputError(path, name, f"a tensor {shape}", tuple(found.shape))
+        kinds = _FLOATS if tensor.is_floating_point() else (tensor.dtype,)
+        if found.dtype not in kinds:
+            raise InputError(path, name, " or ".join(map(str, kinds)), found.dtype)
+    if extra := sorted(map(str, tensors.keys() - own.keys())):
         raise InputError(path, extra[0], f"only the tensors of {type(network).__name__}")
-    network.load_state_dict(tensors)

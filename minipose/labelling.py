@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from minipose.checkpoints import atomic
+from minipose.data.files import read_json
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE
 from minipose.errors import InputError
 from minipose.images import read_photo
@@ -136,15 +137,21 @@ class Labels:
     def _read(self) -> None:
         """Take over what an earlier session wrote; whatever else the file is, it is left alone."""
         try:
-            content = json.loads(self.out.read_text(encoding="utf-8"))
-            names = content["categories"][0]["keypoints"]
+            content = read_json(self.out, "labels", "a file written by Labels")
+            names = [str(name) for name in content["categories"][0]["keypoints"]]
             people = {person["image_id"]: person["keypoints"] for person in content["annotations"]}
             answers, nobody = {}, [0] * 3 * len(names)
             for photo in content["images"]:
                 rows = np.reshape(people.get(photo["id"], nobody), (len(names), 3))[: photo["answered"]]
+                if not (
+                    np.isfinite(rows).all() and np.isin(rows[:, 2], (UNLABELLED, OCCLUDED, VISIBLE)).all()
+                ):
+                    raise ValueError(f"the keypoints of {photo['file_name']}")
                 answers[photo["file_name"]] = [(x, y, int(v)) for x, y, v in rows.tolist()]
-                self.dimensions[photo["file_name"]] = (photo["width"], photo["height"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
+                self.dimensions[photo["file_name"]] = (int(photo["width"]), int(photo["height"]))
+        except InputError:
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             raise InputError(self.out, "labels", "a file written by Labels", f"trouble: {error}") from error
         if names != list(self.skeleton.joints):
             raise InputError(self.out, "categories", f"the joints of {self.skeleton.name}", ", ".join(names))

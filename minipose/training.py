@@ -18,7 +18,14 @@ from torch import nn
 from tqdm import tqdm
 
 from minipose import distributed
-from minipose.checkpoints import atomic, load_checkpoint, make_folder, save_checkpoint, save_weights
+from minipose.checkpoints import (
+    atomic,
+    load_checkpoint,
+    load_optimizer,
+    make_folder,
+    save_checkpoint,
+    save_weights,
+)
 from minipose.data.sample import PoseDataset
 from minipose.errors import InputError
 from minipose.evaluation import evaluate
@@ -125,7 +132,7 @@ def train(
         if folder is None:
             raise ValueError("resume needs the folder of an earlier call")
         state = load_checkpoint(folder / "checkpoint.pt", network, settings)
-        stepper.load_state_dict(state["optimizer"])
+        load_optimizer(stepper, state["optimizer"], folder / "checkpoint.pt")
         history = state["history"]
     elif folder is not None and any((folder / name).exists() for name in ("checkpoint.pt", "history.csv")):
         another = "a folder without an earlier run, or --resume (resume=True) to continue that one"

@@ -102,7 +102,7 @@ def without(name):
         (lambda c: list(c), "expected a state dict of torchvision, found list"),
         (
             lambda c: nn.Linear(1, 1),
-            "expected a state dict of plain tensors, found none that opens",
+            "expected a state dict of plain tensors, found a damaged file",
         ),
     ],
 )
@@ -117,8 +117,8 @@ def test_wrong_weights_are_named_in_one_line(tmp_path, spoil, message):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(InputError, match=r"none that opens \(FileNotFoundError\)"):
+    with pytest.raises(InputError, match="found no such file"):
         load_imagenet(VGG(2, 2, 3), tmp_path / "absent.pth")
     (tmp_path / "text.pth").write_text("hello")
-    with pytest.raises(InputError, match="none that opens"):
+    with pytest.raises(InputError, match="found a damaged file"):
         load_imagenet(VGG(2, 2, 3), tmp_path / "text.pth")

@@ -28,6 +28,7 @@ CORE_MODULES = {
     "minipose.augmentation",
     "minipose.images",
     "minipose.errors",
+    "minipose.archives",
     "minipose.data.sample",
     "minipose.training",
     "minipose.pipeline",

@@ -174,7 +174,7 @@ def test_a_broken_off_packing_is_no_dataset(tmp_path):
 
     with pytest.raises(InputError, match="photo.jpg"):
         pack(Broken(12, seed=3, size=64), tmp_path, SIZE, 40_000, progress=False)
-    with pytest.raises(InputError, match="index.json: index: expected the index of a packed dataset"):
+    with pytest.raises(InputError, match="index.json: index: expected a readable file, found No such file"):
         Packed(tmp_path)
     pack(Puppets(12, seed=3, size=64), tmp_path, SIZE, 40_000, progress=False)
     Packed(tmp_path).verify()
@@ -227,7 +227,7 @@ def test_an_index_without_a_field(folder, name):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda i: i.update(format=2), "format: expected 1, found 2"),
+        (lambda i: i.update(format=2), "format: expected 1; pack the data again with this minipose, found 2"),
         (lambda i: i.update(skeleton="octopus"), "skeleton: expected mpii or .*, found octopus"),
         (lambda i: i.update(normalizer="shoe"), "normalizer: expected head or .*, found shoe"),
         (lambda i: i.update(count=13), "count: expected 12, found 13"),

@@ -6,7 +6,6 @@ uses it. A labelling tool that exports COCO's keypoint format makes a data set f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import inside
+from minipose.data.files import inside, read_json
 from minipose.data.sample import UNLABELLED, PoseDataset, Sample, person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
@@ -54,12 +53,14 @@ class COCO(PoseDataset):
         if not self.images.is_dir():
             raise InputError(self.images, "images", "a folder of photos", "none of that name")
         content = _read(self.annotations)
-        categories = [c for c in content.get("categories", []) if isinstance(c, dict) and "id" in c]
+        categories = content.get("categories", [])
+        categories = categories if isinstance(categories, list) else []
+        categories = [c for c in categories if isinstance(c, dict) and "id" in c]
         person: dict = next((c for c in categories if c.get("name") == "person"), {"id": 1})
         self.category = person["id"]
         # A file of your own may label another skeleton's joints; the category names them.
-        named = tuple(person.get("keypoints", SKELETON.joints))
-        known = [skeleton for skeleton in SKELETONS.values() if skeleton.joints == named]
+        named = person.get("keypoints", [*SKELETON.joints])
+        known = [skeleton for skeleton in SKELETONS.values() if [*skeleton.joints] == named]
         if not known:
             skeletons = ", ".join(SKELETONS)
             raise InputError(self.annotations, "categories[].keypoints", f"the joints of {skeletons}", named)
@@ -106,17 +107,16 @@ class COCO(PoseDataset):
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(path, "annotations", "a readable file", error.strerror) from error
-    except ValueError as error:
-        raise InputError(path, "annotations", "JSON", str(error)) from error
+    content = read_json(path)
     for name in ("images", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise InputError(path, name, "a list of this name")
     for number, photo in enumerate(content["images"]):
-        if not (isinstance(photo, dict) and "id" in photo and isinstance(photo.get("file_name"), str)):
+        if (
+            not isinstance(photo, dict)
+            or not _is_id(photo.get("id"))
+            or type(photo.get("file_name")) is not str
+        ):
             raise InputError(path, f"images[{number}]", "fields id and file_name")
     return content
 
@@ -127,7 +127,9 @@ def _person(path: Path, number: int, record: Any, photos: dict, count: int) -> d
     for name in ("id", "image_id", "bbox", "keypoints"):
         if not isinstance(record, dict) or name not in record:
             raise InputError(path, f"{where}.{name}", "a field of this name")
-    if record["image_id"] not in photos:
+    if not _is_id(record["id"]):
+        raise InputError(path, f"{where}.id", "a number or a text", record["id"])
+    if not _is_id(record["image_id"]) or record["image_id"] not in photos:
         raise InputError(path, f"{where}.image_id", "the id of one of its images", record["image_id"])
     box, joints = (_floats(record[name]) for name in ("bbox", "keypoints"))
     if box is None or len(box) != 4 or not (box[2:] > 0).all():
@@ -140,14 +142,22 @@ def _person(path: Path, number: int, record: Any, photos: dict, count: int) -> d
     joints[joints[:, 2] == UNLABELLED, :2] = np.nan
     return {
         "id": record["id"], "image_id": record["image_id"], "bbox": box.tolist(), "joints": joints,
-        "area": float(record.get("area", "nan")), "iscrowd": bool(record.get("iscrowd", 0)),
+        "area": _area(record.get("area")), "iscrowd": bool(record.get("iscrowd", 0)),
     }  # fmt: skip
+
+
+def _area(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else float("nan")
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | str)
 
 
 def _floats(values: Any) -> np.ndarray | None:
     """A list of numbers as float64, None where it is none or a number is absurd."""
     try:
         numbers = np.array(values, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return numbers if numbers.ndim == 1 and (np.abs(numbers) < 1e6).all() else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zlib
 from pathlib import Path
+from typing import Any
 
 from minipose.errors import InputError
 
@@ -42,12 +45,54 @@ Terms: no licence text; the authors ask to be cited, and the photos come from Fl
 }
 
 
+# What is compressed may become so many times larger, or so many bytes: else it is no labels but a bomb.
+_GROWTH, _ALWAYS = 32, 1 << 25
+
+
 def inside(folder: Path, name: str, source: Path) -> Path:
     """`folder`/`name`, for a name that stands in the file `source`: it may not lead out of the folder."""
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        leads_out = not path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have; links in a circle
+        raise InputError(source, name, f"the name of a file inside {folder}", error) from error
+    if leads_out:
         raise InputError(source, name, f"a file inside {folder}")
     return path
+
+
+def read_json(path: Path, field: str = "annotations", expected: str = "JSON") -> Any:
+    """A JSON file, gzipped where its name ends in .gz. Raises `InputError` for whatever else it is."""
+    try:
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            data = inflated([data], path, field, gzipped=True)
+        return json.loads(data.decode("utf-8"))
+    except OSError as error:
+        raise InputError(path, field, "a readable file", error.strerror) from error
+    except (ValueError, RecursionError) as error:  # nested deeper than Python may follow
+        if isinstance(error, InputError):
+            raise
+        raise InputError(path, field, expected, error) from error
+
+
+def inflated(parts: list[bytes], path: Path, field: str, gzipped: bool = False) -> bytes:
+    """The zlib streams `parts` of one file, unpacked and joined, unless they grow beyond all measure."""
+    most = max(_ALWAYS, _GROWTH * sum(map(len, parts)))
+    whole = bytearray()
+    for part in parts:
+        while part:  # a gzip file may have several members
+            stream = zlib.decompressobj(wbits=31 if gzipped else 15)
+            try:
+                whole += stream.decompress(part, most + 1 - len(whole))
+            except zlib.error as error:
+                raise InputError(path, field, "a whole compressed file", error) from error
+            if len(whole) > most:
+                raise InputError(path, field, f"a file that unpacks to at most {most:,} bytes", "more")
+            if not stream.eof:
+                raise InputError(path, field, "a whole compressed file", "its beginning alone")
+            part = stream.unused_data.lstrip(b"\0") if gzipped else b""
+    return bytes(whole)
 
 
 def data_root(name: str, root: str | Path | None = None) -> Path:

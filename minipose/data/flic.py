@@ -22,6 +22,7 @@ import numpy as np
 
 from minipose.crops import Crop
 from minipose.data.files import data_root, inside
+from minipose.data.matlab import read_mat
 from minipose.data.sample import UNLABELLED, VISIBLE, PoseDataset, Sample, person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
@@ -98,17 +99,13 @@ class FLIC(PoseDataset):
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """examples.mat -> a dictionary a person, counted from 0, left and right the person's own."""
-    from scipy.io import loadmat
-
     if not path.is_file():
         raise InputError(path, "labels", "an examples.mat beside a folder images/", "no such file")
-    try:
-        content = loadmat(path)
-    except Exception as error:  # scipy raises whatever the damage happens to cause
-        raise InputError(path, "labels", "a whole MATLAB file", type(error).__name__) from error
+    content = read_mat(path, "labels")
     examples = content.get("examples")
-    missing = [name for name in FIELDS if examples is None or name not in (examples.dtype.names or ())]
-    if missing:
+    names = (examples.dtype.names if isinstance(examples, np.ndarray) else None) or ()
+    missing = [name for name in FIELDS if name not in names]
+    if missing or examples is None:
         raise InputError(path, "examples", f"a structure array with a field {missing[0]}")
     if examples.size == 0:
         raise InputError(path, "examples", "at least one person", "none")
@@ -125,7 +122,8 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
 
     def numbers(name: str, expected: str, size: int) -> np.ndarray:
         value = record[name]
-        if value.dtype.kind not in "iuf" or value.size < size:
+        # A sparse matrix is no array.
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.size < size:
             raise InputError(path, f"{where}.{name}", expected, f"shape {value.shape}, {value.dtype}")
         return value.astype(np.float64)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from minipose.crops import Crop
 from minipose.data.files import data_root
+from minipose.data.matlab import read_mat
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
@@ -63,14 +64,9 @@ class _Leeds(PoseDataset):
 
     def _read(self) -> tuple[np.ndarray, np.ndarray]:
         """joints.mat -> keypoints (N, 14, 2) and the third value (N, 14)."""
-        from scipy.io import loadmat
-
         if not self.labels.is_file():
             raise InputError(self.labels, "labels", "a joints.mat beside a folder images/", "no such file")
-        try:
-            content = loadmat(self.labels)
-        except Exception as error:  # scipy raises whatever the damage happens to cause
-            raise InputError(self.labels, "labels", "a whole MATLAB file", type(error).__name__) from error
+        content = read_mat(self.labels, "labels")
         if "joints" not in content:
             raise InputError(self.labels, "joints", "an array of this name")
         joints = content["joints"]

@@ -8,8 +8,6 @@ that is not labelled is missing from the release and has coordinates <= 0 in the
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
 from functools import partial
 from pathlib import Path
@@ -18,16 +16,14 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import inside
-from minipose.data.mpii_release import read_release
+from minipose.data.files import inside, read_json
+from minipose.data.mpii_release import ABSURD, read_release, within_a_photo
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.skeletons import MPII as SKELETON
 
 SPLITS = ("all", "train", "validation")
-# Larger than any of its photos (at most 1920 px): such a coordinate is a broken file.
-ABSURD = 100_000.0
 
 
 class MPII(PoseDataset):
@@ -59,7 +55,11 @@ class MPII(PoseDataset):
         if release and split != "all":
             raise InputError(self.annotations, "split", "all; the JSON list alone knows the split", split)
         records = read_release(self.annotations) if release else _read_list(self.annotations)
-        people = [_person(self.annotations, number, record) for number, record in enumerate(records)]
+        people = []
+        for number, record in enumerate(records):
+            people.append(_person(self.annotations, number, record))
+            if release:  # a crowd of N that were copied for each of its people would be N squared
+                people[-1] |= {"in_photo": record["in_photo"], "own": record["own"]}
         wanted = {"all": (False, True), "train": (False,), "validation": (True,)}[split]
         self.people = [person for person in people if person["validation"] in wanted]
 
@@ -79,11 +79,17 @@ class MPII(PoseDataset):
             visibility=visibility,
             crop=Crop.at_scale(person["center"], person["scale"]),
             sizes=sizes,
-            others=person["others"],
+            others=self._others(person),
             id=f"{Path(photo).stem}-{number}",
             read=partial(self._read, photo),
             path=str(self.images / photo) if self.images else photo,
         )
+
+    def _others(self, person: dict[str, Any]) -> np.ndarray:
+        if "in_photo" not in person:
+            return person["others"]
+        rows = [rows for k, rows in enumerate(person["in_photo"]) if k != person["own"] and rows is not None]
+        return np.array([_joints(each) for each in rows]).reshape(-1, len(SKELETON), 3)
 
     def _read(self, photo: str) -> np.ndarray:
         if self.images is None:
@@ -93,12 +99,7 @@ class MPII(PoseDataset):
 
 def _read_list(path: Path) -> list:
     """The JSON list, a record a person."""
-    try:
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8") as file:
-            records = json.load(file)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(path, "annotations", "a JSON list, perhaps gzipped", str(error)) from error
+    records = read_json(path, expected="a JSON list, perhaps gzipped")
     if not isinstance(records, list) or not records:
         raise InputError(path, "annotations", "a list of records", type(records).__name__)
     return records
@@ -127,6 +128,9 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
         raise wrong("joint_self", "16 rows of x, y, visible within a photo")
     if any(other is None for other in others):
         raise wrong("joint_others", "people of 16 rows of x, y, visible within a photo")
+    head_box = record.get("head_box")
+    if head_box is not None and not _are_numbers(head_box, 4):
+        raise wrong("head_box", "four numbers within a photo")
     x, y = record["objpos"]
     return {
         "photo": record["img_paths"],
@@ -134,7 +138,7 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
         "scale": float(record["scale_provided"]),
         "joints": joints,
         "others": np.array(others).reshape(-1, len(SKELETON), 3),
-        "head_box": record.get("head_box"),
+        "head_box": head_box,
         "validation": bool(field("isValidation")),
     }
 
@@ -151,7 +155,7 @@ def _joints(rows: Any) -> np.ndarray | None:
     """(16, 3) of x, y, is_visible from 1 -> x, y, visibility from 0; None where it is no such array."""
     try:
         joints = np.array(rows, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if joints.shape != (len(SKELETON), 3) or not (np.abs(joints[:, :2]) < ABSURD).all():
         return None
@@ -166,5 +170,5 @@ def _are_numbers(values: Any, count: int) -> bool:
     return (
         isinstance(values, list)
         and len(values) == count
-        and all(isinstance(v, int | float) and abs(v) < ABSURD for v in values)
+        and all(isinstance(v, int | float) and within_a_photo(v) for v in values)
     )

@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from minipose.data.matlab import read_mat
 from minipose.errors import InputError
+
+# Larger than any of its photos (at most 1920 px): such a coordinate is a broken file.
+ABSURD = 100_000.0
+
+
+def within_a_photo(*values: float) -> bool:
+    return all(abs(value) < ABSURD for value in values)  # which NaN is not
 
 
 def read_release(path: Path) -> Iterator[dict[str, Any]]:
@@ -21,19 +29,17 @@ def read_release(path: Path) -> Iterator[dict[str, Any]]:
 
     People who lack centre or scale are nobody's samples, but count among the others of their photo.
     Coordinates stay as published, from 1; a joint that is not labelled is (0, 0, 0). `head_box` is
-    x1, y1, x2, y2, or None.
+    x1, y1, x2, y2, or None. `in_photo` is shared by all people of a photo: the joints of each, None for
+    somebody without; `own` is the person's number there.
     """
-    from scipy.io import loadmat
-
+    content = read_mat(path, "annotations", struct_as_record=False, squeeze_me=True)
     try:
-        release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
+        release = content["RELEASE"]
         photos, public = _several(release.annolist), _several(release.img_train)
     except KeyError:
         raise InputError(path, "RELEASE", "MPII's structure of this name") from None
     except AttributeError as error:
         raise InputError(path, "RELEASE", "fields annolist and img_train", str(error)) from error
-    except Exception as error:  # scipy raises whatever the damage happens to cause
-        raise InputError(path, "annotations", "a whole MATLAB file", type(error).__name__) from error
     for number, photo in enumerate(photos):
         if number >= len(public) or not public[number]:
             continue
@@ -53,7 +59,9 @@ def read_release(path: Path) -> Iterator[dict[str, Any]]:
                 "objpos": [_value(center, "x"), _value(center, "y")],
                 "scale_provided": scale,
                 "joint_self": own,
-                "joint_others": [each for i, each in enumerate(joints) if i != k and each is not None],
+                "joint_others": [],
+                "in_photo": joints,
+                "own": k,
                 "head_box": box if None not in box else None,
                 "isValidation": 0,
             }
@@ -67,7 +75,7 @@ def _joints(person: Any, path: Path, field: str) -> list[list[float]] | None:
     rows = [[0.0, 0.0, 0.0] for _ in range(16)]
     for point in points:
         number, x, y = (_value(point, name) for name in ("id", "x", "y"))
-        if number is None or number not in range(16) or x is None or y is None:
+        if number is None or x is None or y is None or not within_a_photo(x, y) or number not in range(16):
             raise InputError(path, f"{field}, annopoints", "points with an id of 0 to 15, x and y")
         # is_visible is a number, a digit in quotes, or empty, which means visible.
         rows[int(number)] = [x, y, float(_value(point, "is_visible") != 0)]

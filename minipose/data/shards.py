@@ -21,13 +21,15 @@ import numpy as np
 
 from minipose.checkpoints import atomic, make_folder
 from minipose.crops import Crop
-from minipose.data.files import inside
-from minipose.data.sample import PoseDataset, Sample
+from minipose.data.files import inside, read_json
+from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.errors import InputError
+from minipose.images import decode_photo
 from minipose.skeletons import SKELETONS
 
 FORMAT = 1
 INDEX = "index.json"
+_LARGEST = 4096  # px of a network
 QUALITY = 95  # of 100: about one grey level of noise
 BLOCK = 512  # a tar archive consists of blocks of so many bytes: a header, then the content filled up,
 END = bytes(2 * BLOCK)  # and two empty blocks at its end
@@ -162,18 +164,20 @@ class Packed(PoseDataset):
             # What is null becomes NaN here.
             people = np.array(labels["people"], dtype=float).reshape(-1, len(self.skeleton), 3)
             (x, y), side = labels["center"], labels["side"]
+            if not np.isin(people[..., 2], (UNLABELLED, OCCLUDED, VISIBLE)).all():
+                raise ValueError("a visibility that is not 0, 1 or 2")
             return Sample(
                 keypoints=people[0, :, :2].copy(),
                 visibility=people[0, :, 2].astype(np.int64),
-                crop=Crop((float(x), float(y)), float(side), labels["angle"], labels["mirror"]),
+                crop=Crop((float(x), float(y)), float(side), float(labels["angle"]), bool(labels["mirror"])),
                 sizes={name: float(np.float64(value)) for name, value in labels["sizes"].items()},
                 others=people[1:],
                 id=str(labels["id"]),
-                read=partial(_decode, content[:image_length], path, field),
+                read=partial(_decode, content[:image_length], path, field, self.size),
                 area=float(np.float64(labels["area"])),
                 path=str(path / str(number)),
             )
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise InputError(path, field, "labels that minipose packed", str(error)) from error
 
     def verify(self) -> None:
@@ -183,24 +187,25 @@ class Packed(PoseDataset):
                 raise InputError(path, "sha256", shard["sha256"], "another")
 
 
-def _decode(jpeg: bytes, path: Path, field: str) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) if jpeg else None
-    if image is None:
-        raise InputError(path, field, "a JPEG", f"{len(jpeg)} bytes that are none")
+def _decode(jpeg: bytes, path: Path, field: str, size: int) -> np.ndarray:
+    image = decode_photo(jpeg, path, field)
+    if image.shape[:2] != (2 * size, 2 * size):
+        raise InputError(path, field, f"a picture of {2 * size} x {2 * size} px", image.shape[:2])
     return image
 
 
 def _read_index(path: Path) -> dict[str, Any]:
     """index.json, its fields and places checked."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(path, "index", "the index of a packed dataset", error.strerror) from error
-    except ValueError as error:
-        raise InputError(path, "index", "JSON", str(error)) from error
+    content = read_json(path, "index")
     _check(path, "", content, _FIELDS)
     count = len(content["people"])
-    choices = {"format": [FORMAT], "skeleton": SKELETONS, "normalizer": _NORMALIZERS, "count": [count]}
+    if content["format"] != FORMAT:
+        expected = f"{FORMAT}; pack the data again with this minipose"
+        raise InputError(path, "format", expected, content["format"])
+    for name, most in (("size", _LARGEST), ("threshold", 1000.0)):
+        if not 0 < content[name] <= most:
+            raise InputError(path, name, f"a number > 0, at most {most}", content[name])
+    choices = {"skeleton": SKELETONS, "normalizer": _NORMALIZERS, "count": [count]}
     for name, known in choices.items():
         if content[name] not in known:
             raise InputError(path, name, " or ".join(str(value) for value in known), content[name])

@@ -21,6 +21,7 @@ import numpy
 import torch
 
 from minipose.checkpoints import atomic
+from minipose.data.files import read_json
 from minipose.errors import InputError
 
 FORMAT = 1
@@ -92,11 +93,11 @@ def write(record: Record, where: str | Path | None = None) -> Path:
 
 
 def _read(place: Path) -> Record:
+    content = read_json(place, "record", "a whole JSON file")
     try:
-        content = json.loads(place.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(place, "record", "a whole JSON file", type(error).__name__) from error
-    _check(content, place)
+        _check(content, place)
+    except RecursionError as error:
+        raise InputError(place, "record", "a table, and nothing nested a hundred times") from error
     return Record(**content)
 
 

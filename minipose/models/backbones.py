@@ -8,12 +8,12 @@ Axes: B samples, H x W px of the images.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import relu
 
+from minipose.archives import read_archive
 from minipose.errors import InputError
 
 # The colours of ImageNet: torchvision's weights expect images with these taken out.
@@ -125,11 +125,7 @@ def load_imagenet(backbone: ResNet | VGG, path: str | Path) -> None:
     Only plain tensors are read, no code is run. VGG's fully connected layers become convolutions. Raises
     `InputError` that names the first tensor that is missing, of another shape or one too many.
     """
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises for a damaged file is not documented
-        found = f"none that opens ({type(error).__name__})"
-        raise InputError(path, "weights", "a state dict of plain tensors", found) from error
+    content = read_archive(Path(path), "weights", "a state dict of plain tensors", legacy=True)
     if not isinstance(content, dict):
         raise InputError(path, "weights", "a state dict of torchvision", type(content).__name__)
     tensors = {}
