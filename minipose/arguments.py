@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import minipose
-from minipose import augmentation, pretrained, training
+from minipose import augmentation, optimization, pretrained
 from minipose.data.downloads import ARCHIVES
 from minipose.data.files import GUIDES
 from minipose.data.flic import SPLITS as FLIC_SPLITS
@@ -115,13 +115,13 @@ def _train(added: argparse.ArgumentParser) -> None:
     added.add_argument("--learning-rate", type=_positive, help=rate)
     added.add_argument(
         "--optimizer",
-        choices=list(training.OPTIMIZERS),
+        choices=list(optimization.OPTIMIZERS),
         default="rmsprop",
         help="the paper's is rmsprop (default)",
     )
     added.add_argument(
         "--schedule",
-        choices=training.SCHEDULES,
+        choices=optimization.SCHEDULES,
         default="cosine",
         help="of the learning rate: a cosine to zero (default, best for short runs), the paper's one drop "
         "by 5 on a plateau, constant, or the student report's one drop by 10 (with adam from 5e-3)",

@@ -31,6 +31,7 @@ CORE_MODULES = {
     "minipose.archives",
     "minipose.data.sample",
     "minipose.training",
+    "minipose.optimization",
     "minipose.pipeline",
     "minipose.checkpoints",
     "minipose.inference",

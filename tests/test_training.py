@@ -13,7 +13,8 @@ import minipose
 from minipose import InputError, StackedHourglass
 from minipose.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from minipose.data import Puppets
-from minipose.training import Rate, build_optimizer, read_history
+from minipose.optimization import Rate, build_optimizer
+from minipose.training import read_history
 
 EMPTY = dict(optimizer={}, history=[])
 SETTINGS = dict(size=64, batch=4, progress=False, learning_rate=1e-3, device="cpu")

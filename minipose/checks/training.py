@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from minipose.checks.core import Verdict, compare, exercise
-from minipose.training import WARMUP
+from minipose.optimization import WARMUP
 
 
 def _early_loss(rng: np.random.Generator) -> dict:
