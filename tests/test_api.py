@@ -14,7 +14,8 @@ PAGE = (ROOT / "book/api.md").read_text(encoding="utf-8")
 # Whole modules: every function and class that they define is on the page.
 WHOLE = [
     "errors", "images", "skeletons", "crops", "heatmaps", "metrics", "presence", "oks", "pretrained",
-    "models.network", "models.hourglass", "models.residual", "figures",
+    "models.network", "models.hourglass", "models.residual", "models.part_heatmap_regression",
+    "models.backbones", "recipes", "figures",
 ]  # fmt: skip
 # What the design promises to whoever imports the package, whatever __all__ says.
 PROMISED = [

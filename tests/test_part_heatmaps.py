@@ -1,5 +1,6 @@
 """Part heatmap regression against its paper's tables, hand-worked targets and losses."""
 
+import inspect
 import itertools
 import math
 
@@ -9,10 +10,11 @@ from torch import nn
 from torch.nn import functional
 
 import minipose
-from minipose import MPII, PartHeatmapRegression
+from minipose import MPII, PartHeatmapRegression, training
 from minipose.data import Puppets
 from minipose.models.backbones import MEAN, STD
 from minipose.models.part_heatmap_regression import deconvolution, encode_discs
+from minipose.recipes import recipe, set_phase
 
 
 def parameters(module: nn.Module) -> int:
@@ -335,21 +337,19 @@ def test_three_phases_through_the_ordinary_loop(tmp_path):
     how = {"size": 64, "batch": 8, "device": "cpu", "progress": False, "augment": "cpm", "optimizer": "adam",
            "schedule": "constant", "learning_rate": 2e-3}  # fmt: skip
     detector, regressor = state(network.detector), state(network.regressor)
-    network.supervised = [0]
+    set_phase(network, "detector")
     history = minipose.train(network, puppets, epochs=4, **how)
     assert history[-1]["loss"] < 0.6 * history[0]["loss"]
     assert not same(detector, network.detector) and same(regressor, network.regressor)
 
     detector = state(network.detector)
-    network.supervised = [1]
-    network.detector.requires_grad_(False)
+    set_phase(network, "regressor")
     history = minipose.train(network, puppets, epochs=4, **how)
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
     assert same(detector, network.detector) and not same(regressor, network.regressor)
 
     regressor = state(network.regressor)
-    network.supervised = [0, 1]
-    network.detector.requires_grad_(True)
+    set_phase(network, "both")
     minipose.train(network, puppets, puppets, epochs=1, folder=tmp_path, **how)
     assert not same(detector, network.detector) and not same(regressor, network.regressor)
 
@@ -371,3 +371,36 @@ def test_the_small_vgg_trains_too():
         learning_rate=2e-3, schedule="constant",
     )  # fmt: skip
     assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_the_papers_recipe():
+    """Section 3.2: 50 epochs from 1e-3 to 2.5e-5, 40 at 1e-4 and 2.5e-5, 50; section 3.1: 20, 20, 10."""
+    for backbone, size, total, first, last in (
+        ("resnet152", 256, 140, 1e-3, 2.5e-5),
+        ("vgg16", 384, 50, 1e-8, 1e-6),
+    ):
+        network = on_meta(backbone=backbone)
+        epochs, rates, phases = {}, [], []
+        for settings in recipe(network):
+            learns = {half: getattr(network, half).parameters() for half in ("detector", "regressor")}
+            frozen = not all(p.requires_grad for p in learns["detector"])
+            phase = (*network.supervised, frozen)
+            epochs[phase] = epochs.get(phase, 0) + settings["epochs"]
+            rates.append(settings["learning_rate"])
+            phases.append(phase)
+            assert all(p.requires_grad for p in learns["regressor"])
+            assert (settings["size"], settings["batch"], settings["augment"]) == (size, 8, "cpm")
+            assert settings.keys() <= inspect.signature(minipose.train).parameters.keys()
+            assert settings["size"] % network.multiple == 0 and settings["schedule"] in training.SCHEDULES
+            assert settings["optimizer"] in training.OPTIMIZERS
+        assert list(epochs) == [(0, False), (1, True), (0, 1, False)] and sum(epochs.values()) == total
+        assert (rates[0], rates[-1]) == (first, last)
+        # Within a phase the rate falls, by equal factors.
+        for phase in epochs:
+            its = [rate for rate, when in zip(rates, phases, strict=True) if when == phase]
+            factors = [a / b for a, b in itertools.pairwise(its)]
+            assert all(factor == pytest.approx(factors[0], rel=0.02) and factor > 1 for factor in factors)
+    with pytest.raises(ValueError, match="resnet152 and vgg16, not 'small'"):
+        next(recipe(on_meta(backbone="small")))
+    with pytest.raises(ValueError, match="one of detector, regressor, both"):
+        set_phase(network, "all")

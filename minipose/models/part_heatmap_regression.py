@@ -47,10 +47,8 @@ class PartHeatmapRegression(PoseNetwork):
     Images (B, 3, H, W) with H and W multiples of `multiple`; stage 1 (B, J, H/4, W/4), at H/2 in the small
     form, stage 2 (B, J, H, W). Stage 1's raw values are logits where it detects.
 
-    The paper trains in three phases: the detector, the regressor with the detector frozen, both; for
-    ResNet-152 50, 40 and 50 epochs at rates from 1e-3 down to 2.5e-5, with RMSprop, batches of 8 and the
-    augmentation that is here called "cpm". Phase 1 is `supervised = [0]`, phase 2 `supervised = [1]` and
-    `detector.requires_grad_(False)`. In training, stage 2 is computed only where it carries a loss.
+    The paper trains in three phases: the detector, the regressor with the detector frozen, both; its recipe
+    is in `minipose.recipes`. In training, stage 2 is computed only where it carries a loss.
     """
 
     def __init__(
