@@ -71,6 +71,28 @@ def test_table_5_phases_and_inputs(bench, tmp_path):
     assert changes == [{"detector"}, {"regressor"}, {"detector", "regressor"}]
 
 
+def test_the_gpu_pieces_take_a_few_steps_on_a_cpu(tmp_path, monkeypatch):
+    """With the small forms in the published ones' place, which are only looked at."""
+    at = Bench("gpu", tmp_path, device="cpu")
+    with torch.device("meta"):
+        for form, backbone in (("residual", "resnet152"), ("VGG", "vgg16")):
+            network = part_heatmaps.cascade(at, TINY, form)
+            assert network.arguments["backbone"] == backbone and 256 % network.multiple == 0
+    large = part_heatmaps.LARGE_PARTS
+    assert (large.data, large.size) == ("puppets", 256)
+    tiny = replace(large, size=32, people=16, watched=4, unseen=30, epochs=1, batch=8)
+    small = {form: (form_small, form_small) for form, (_, form_small) in part_heatmaps.FORMS.items()}
+    monkeypatch.setattr(part_heatmaps, "FORMS", small)
+    monkeypatch.setattr(part_heatmaps, "LARGE_PARTS", tiny)
+    monkeypatch.setattr(part_occlusion, "LARGE_SHIPPED", tiny)
+    monkeypatch.setattr(part_occlusion, "weights", lambda run, name: None)
+    for name in ("part-heatmaps", "part-reference"):
+        path = records.write(at.record(name, EXPERIMENTS[name].run(at)), tmp_path)
+        assert path.name == f"{name}-gpu.json"
+    settings = torch.load(at.folder / "part-vgg-detection-regression-seed0" / "checkpoint.pt")["settings"]
+    assert settings["learning_rate"] == part_heatmaps.VGG_RATE < large.learning_rate
+
+
 def test_rows_that_skip_a_half_leave_it_as_it_was(bench):
     torch.manual_seed(0)
     start = part_heatmaps.cascade(bench, TINY).state_dict()
