@@ -33,7 +33,6 @@ from minipose.inference import place, prepare
 from minipose.models.network import PoseNetwork
 from minipose.optimization import Rate, build_optimizer
 from minipose.pipeline import Batch, batches, order
-from minipose.resident import Resident
 
 
 @distributed.together()
@@ -140,7 +139,11 @@ def train(
     distributed.same_everywhere(network)
     part = distributed.parallel(PartOfLoss(network, device, half))
 
-    stored = Resident(dataset, size, device, progress and main) if resident else None
+    stored = None
+    if resident:
+        from minipose.resident import Resident  # only where asked for: it makes a GPU faster, nothing else
+
+        stored = Resident(dataset, size, device, progress and main)
 
     for epoch in range(len(history), epochs):
         started, total = time.perf_counter(), 0.0

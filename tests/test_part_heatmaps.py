@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 import minipose
-from minipose import MPII, PartHeatmapRegression, training
+from minipose import MPII, PartHeatmapRegression, optimization
 from minipose.data import Puppets
 from minipose.models.backbones import MEAN, STD
 from minipose.models.part_heatmap_regression import deconvolution, encode_discs
@@ -391,8 +391,8 @@ def test_the_papers_recipe():
             assert all(p.requires_grad for p in learns["regressor"])
             assert (settings["size"], settings["batch"], settings["augment"]) == (size, 8, "cpm")
             assert settings.keys() <= inspect.signature(minipose.train).parameters.keys()
-            assert settings["size"] % network.multiple == 0 and settings["schedule"] in training.SCHEDULES
-            assert settings["optimizer"] in training.OPTIMIZERS
+            assert settings["size"] % network.multiple == 0 and settings["schedule"] in optimization.SCHEDULES
+            assert settings["optimizer"] in optimization.OPTIMIZERS
         assert list(epochs) == [(0, False), (1, True), (0, 1, False)] and sum(epochs.values()) == total
         assert (rates[0], rates[-1]) == (first, last)
         # Within a phase the rate falls, by equal factors.
