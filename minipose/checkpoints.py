@@ -195,7 +195,11 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
         raise InputError(path, "format", f"a minipose checkpoint of format {FORMAT}")
     expected = {"network": type(network).__name__} | network.arguments | settings
     # An argument that is younger than the checkpoint had its default.
-    usual = {name: p.default for name, p in signature(type(network)).parameters.items()}
+    usual = {
+        name: argument.default
+        for kind in reversed(type(network).__mro__)
+        for name, argument in signature(kind.__init__).parameters.items()
+    }
     try:
         found = usual | {"network": content["network"]} | content["arguments"] | content["settings"]
         missing = {"optimizer", "history", "weights"} - content.keys()
