@@ -30,7 +30,7 @@ READS: dict[str, tuple[str, ...]] = {
     "lsp": ("root",),
     "flic": ("root", "split"),
     "mpii": ("annotations", "images", "split"),
-    "coco": ("annotations", "images", "results"),
+    "coco": ("annotations", "images", "results", "min_keypoints", "ids"),
 }
 
 # What `minipose train --data NAME` does when nothing else is said: made for a CPU.
@@ -153,6 +153,9 @@ def _evaluate(added: argparse.ArgumentParser) -> None:
     splits = ("all", *dict.fromkeys(split for each in SPLITS.values() for split in each if split != "all"))
     added.add_argument("--split", choices=splits, help="people of LSPET, FLIC or MPII (default: all)")
     added.add_argument("--results", help="COCO: write the predictions to this file, in COCO's format")
+    fewer = "COCO: leave out people with fewer labelled joints (1; the student report has 5)"
+    added.add_argument("--min-keypoints", type=_count, metavar="N", help=fewer)
+    added.add_argument("--ids", type=_whole, nargs="+", metavar="ID", help="COCO: only these annotations")
     added.add_argument("--count", type=_count, help="only so many people")
     added.add_argument("--by-visibility", action="store_true", help="add visible and occluded joints apart")
     added.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -198,7 +198,8 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
     usual = {
         name: argument.default
         for kind in reversed(type(network).__mro__)
-        for name, argument in signature(kind.__init__).parameters.items()
+        if issubclass(kind, PoseNetwork)
+        for name, argument in signature(kind).parameters.items()
     }
     try:
         found = usual | {"network": content["network"]} | content["arguments"] | content["settings"]

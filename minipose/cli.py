@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import minipose
-from minipose import distributed, training
+from minipose import distributed, report_pck, training
 from minipose.arguments import READS, RECIPES, SPLITS, UNSEEN_SEED, parser
 from minipose.checkpoints import atomic
 from minipose.crops import Crop
@@ -25,6 +25,7 @@ from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.inference import choose_device
 from minipose.oks import average_precision, coco_results
+from minipose.skeletons import COCO as SKELETON
 
 Command = Callable[[argparse.Namespace], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
@@ -155,6 +156,8 @@ def evaluate(options: argparse.Namespace) -> None:
     if isinstance(dataset, COCO):
         results = coco_results(dataset, found.predicted, found.scores)
         report["official"] = average_precision(dataset, results)
+        if dataset.skeleton is SKELETON:
+            report["student_report"] = report_pck.both(found, dataset)
         if options.results:
             with atomic(options.results) as partial:
                 partial.write_text(json.dumps(results))
@@ -222,7 +225,8 @@ def _refuse_unread(options: argparse.Namespace) -> None:
     for name in dict.fromkeys(option for read in READS.values() for option in read):
         if getattr(options, name, None) is not None and name not in READS[options.data]:
             readers = ", ".join(data for data, read in READS.items() if name in read)
-            raise InputError(options.data, f"--{name}", f"nothing; it is for {readers}")
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(options.data, option, f"nothing; it is for {readers}")
     if getattr(options, "split", None) not in (None, *SPLITS.get(options.data, ())):
         raise InputError(options.data, "--split", f"one of {', '.join(SPLITS[options.data])}", options.split)
 
@@ -237,7 +241,9 @@ def _measured(options: argparse.Namespace, size: int) -> PoseDataset:
         if not (options.annotations and options.images):
             raise InputError(options.data, "--annotations and --images", "both, a file and a folder")
         if options.data == "coco":
-            return COCO(options.annotations, options.images, count=options.count)
+            return COCO(
+                options.annotations, options.images, options.min_keypoints or 1, options.count, options.ids
+            )
         dataset = MPII(options.annotations, options.images, split)
     elif options.data == "lspet":
         dataset = LSPET(options.root, split)
@@ -278,6 +284,12 @@ def _table(report: dict) -> str:
         for name, value in split["mean_over_labels"].items():
             lines.append(f"{name + ' joints, ' + split['metric'] + ', mean over labels':<42}{value:>18.3f}")
     lines += [f"official {name:<15}{value:>18.3f}" for name, value in report.get("official", {}).items()]
+    if theirs := report.get("student_report"):
+        rulers = ", ".join(f"{count} by {name}" for name, count in theirs["rulers"].items())
+        lines.append(
+            f"{'student report (' + theirs['metric'] + ')':<24}{theirs['mean_over_joints']:>18.3f}  {rulers}"
+        )
+        lines.append(f"{'  as its code counts':<24}{theirs['as_its_code']['mean_over_joints']:>18.3f}")
     lines.append(
         f"{results[0]['left_out']} people left out: their {results[0]['normalizer']} is not labelled"
     )

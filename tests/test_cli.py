@@ -216,6 +216,7 @@ def test_wrong_folder(tmp_path, weights, capsys):
     [
         ("puppets", ("--root", "here"), "--root: expected nothing; it is for lspet, lsp, flic"),
         ("coco", ("--root", "here"), "--root: expected nothing"),
+        ("mpii", ("--min-keypoints", "5"), "--min-keypoints: expected nothing; it is for coco"),
         ("puppets", ("--split", "train"), "--split: expected nothing; it is for lspet, flic, mpii"),
         ("lsp", ("--split", "all"), "--split: expected nothing"),
         ("lspet", ("--images", "here"), "--images: expected nothing; it is for mpii, coco"),
@@ -260,6 +261,15 @@ def test_evaluate_on_coco_and_mpii(tmp_path, weights, capsys):
     assert set(report["official"]) == set(minipose.oks.FIGURES)
     assert report["results"][0]["per_joint"]["nose"] is None  # LSP knows no nose
     assert len(json.loads(results.read_text())) == 3
+    theirs = report["student_report"]
+    assert sum(theirs["rulers"].values()) <= 3 and theirs["per_joint"]["nose"] is None
+    assert 0 <= theirs["as_its_code"]["mean_over_joints"] <= 1
+    people = minipose.data.COCO(coco / "person_keypoints.json", coco / "images", min_keypoints=17)
+    ids = [str(person["id"]) for person in people.people[:2]]
+    assert main([*call[:-1], "--data", "coco", *where, "--min-keypoints", "17", "--ids", *ids]) == 0
+    printed = capsys.readouterr().out
+    assert "2 people" in printed and all(f"official {name} " in printed for name in minipose.oks.FIGURES)
+    assert "student report (PCK@0.2)" in printed and "as its code counts" in printed
     where = ["--annotations", str(mpii / "annotations.json"), "--images", str(mpii / "images")]
     assert main([*call, "--data", "mpii", *where]) == 0
     assert json.loads(capsys.readouterr().out)["results"][1]["metric"] == "PCKh@0.5"

@@ -223,6 +223,21 @@ def test_coco_filters(tmp_path):
         coco(tmp_path, *people, ids=[9])
 
 
+def test_coco_statistics_are_of_everybody(tmp_path):
+    few = annotation(id=8)["keypoints"][:9] + [0] * 42
+    people = (
+        annotation(), annotation(id=8, keypoints=few), annotation(id=9, image_id=2, keypoints=[0] * 51),
+        annotation(id=10, image_id=2, iscrowd=1),
+    )  # fmt: skip
+    photos = [{"id": n, "file_name": f"{n}.png"} for n in (1, 2, 3)]
+    dataset = coco(tmp_path, *people, images=photos, min_keypoints=5)
+    assert len(dataset) == 1
+    found = dataset.statistics()
+    # One person with 16 joints, one with 2, one with none; photos with two, one and no people.
+    assert found["joints"] == [1, 0, 1, *[0] * 13, 1, 0]
+    assert found["people"] == [1, 1, 1]
+
+
 def test_own_photos_with_another_skeleton(tmp_path):
     joints = list(minipose.LSP.joints)
     content = {
@@ -245,6 +260,11 @@ def test_real_coco():
     dataset = COCO(root / "person_keypoints.json", root / "images")
     assert len(dataset) == 255
     assert len(COCO(root / "person_keypoints.json", root / "images", min_keypoints=8)) == 172
+    counted = dataset.statistics()
+    assert (
+        sum(counted["joints"]) == 255 and sum(counted["joints"][8:]) == 172 and sum(counted["people"]) == 101
+    )
+    assert sum(n * photos for n, photos in enumerate(counted["people"])) == 255
     for number in range(0, 255, 25):
         sample = dataset[number]
         height, width = sample.image.shape[:2]

@@ -195,7 +195,7 @@ def test_nothing_to_train(puppets):
     [
         (dict(optimizer="adagrad"), "optimizer must be one of rmsprop, adam, sgd"),
         (dict(schedule="steps"), "schedule must be one of plateau, cosine, warmup, constant, step"),
-        (dict(augment="strong"), "augment must be one of none, paper, code, cpm, light, medium, heavy"),
+        (dict(augment="strong"), "augment must be one of none, paper, code, cpm, light, medium, heavy, "),
         (dict(resume=True), "resume needs the folder"),
     ],
 )
