@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -60,7 +61,7 @@ def test_a_place_anywhere_in_a_cell_leaves_the_error_of_a_square_of_4_px(round_t
 
 def test_biases_of_conventions_are_what_one_works_out(round_trips):
     bias = {name: row["bias"] for name, row in round_trips.items()}
-    for name in ("argmax", "quarter", "parabola", "centre of mass"):
+    for name in ("argmax", "quarter", "parabola", "centre of mass", "student report"):
         assert bias[f"ours, {name}"] == pytest.approx(0, abs=0.05)
     # Cutting to whole photo px loses half of one, and one is about 256/720 crop px.
     pixel = 256 / codecs.PHOTO
@@ -118,13 +119,29 @@ def test_centre_of_mass_agrees_with_scipy():
         assert found[place].tolist() == pytest.approx([x, y], abs=1e-4)
 
 
+def test_the_reports_reading_by_the_libraries_that_it_used():
+    """OpenCV's enlargement, SciPy's blur, the highest pixel; nothing where all is below 0.04."""
+    from scipy.ndimage import gaussian_filter
+
+    points = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(3)) * 10 + 2
+    maps = encode_heatmaps(points, torch.ones(2, 3), (16, 16)).numpy()
+    maps[1, 2] *= 0.03
+    found = codecs.enlarged(torch.from_numpy(maps))
+    for place in np.ndindex(2, 3):
+        large = gaussian_filter(cv2.resize(maps[place], (64, 64), interpolation=cv2.INTER_LINEAR), 1)
+        y, x = np.unravel_index(large.argmax(), large.shape)
+        wanted = [(v + 0.5) / 4 - 0.5 for v in (x, y)] if large.max() > 0.04 else [np.nan] * 2
+        assert found[place].tolist() == pytest.approx(wanted, nan_ok=True)
+    assert (found[0] - points[0]).norm(dim=-1).max() < 0.4
+
+
 def test_reading_a_network_by_quarter_is_what_evaluation_does(bench):
     plan = replace(SMALL, size=128, unseen=6, watched=4)
     shipped = load("hg2-puppets-small")
     found = codecs.read(bench, shipped, plan)
     wanted = bench.measure(shipped, plan, flip=True, refine="parabola")
     torch.testing.assert_close(found["parabola"].predicted, wanted.predicted)
-    assert set(found) == {"argmax", "quarter", "parabola", "centre of mass"}
+    assert set(found) == {"argmax", "quarter", "parabola", "centre of mass", "student report"}
 
 
 # --- variants ---

@@ -161,14 +161,16 @@ def round_trip(codec: Codec, people: PoseDataset, size: int = 256) -> dict[str, 
 
 def decode(heatmaps: torch.Tensor, how: str) -> torch.Tensor:
     """Heatmaps (..., H, W) -> points (..., 2) map px, in one of the `DECODERS`."""
-    own = {"centre of mass": centre_of_mass, "student report": enlarged}
-    return own[how](heatmaps) if how in own else decode_heatmaps(heatmaps, how)[0]
+    if how == "student report":
+        return enlarged(heatmaps)
+    return centre_of_mass(heatmaps) if how == "centre of mass" else decode_heatmaps(heatmaps, how)[0]
 
 
 def enlarged(heatmaps: torch.Tensor, times: int = 4, blur: float = 1.0) -> torch.Tensor:
     """The highest pixel of maps enlarged to the crop and blurred, (..., H, W) -> (..., 2) map px.
 
-    The student report's section 3.4.1, with its code's blur of 1 px. NaN, absent, where none is above `ISLAND`.
+    The student report's section 3.4.1, with its code's blur of 1 px. NaN, absent, where none is above
+    `ISLAND`.
     """
     *others, height, width = heatmaps.shape
     maps = heatmaps.reshape(-1, 1, height, width).float().cpu()
