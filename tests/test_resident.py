@@ -219,7 +219,7 @@ def test_a_broken_photo_is_reported_in_one_line(puppets):
 def test_unknown_recipe_numbers_and_device(puppets):
     resident = Resident(puppets, SIZE, "cpu", progress=False)
     with pytest.raises(ValueError, match="none, paper, code"):
-        list(resident.batches([0], 1, "heavy"))
+        list(resident.batches([0], 1, "strong"))
     with pytest.raises(IndexError):
         list(resident.batches([12], 1))
     with pytest.raises(InputError, match="device: abacus"):
