@@ -106,3 +106,22 @@ def test_nothing_serious_for_those_who_cannot_see_or_point(browser, width):
             assert page.evaluate(SERIOUS, [[], None]) == []
         assert not page.evaluate(STICKING_OUT)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1300, 720), (390, 844), (844, 390)])
+def test_what_has_the_focus_is_in_sight(browser, width, height):
+    """The pictures stay in sight above the controls, and hide none that the keyboard comes to."""
+    code = """() => {
+        const at = document.activeElement;
+        const { x, y, width, height } = at.getBoundingClientRect();
+        const there = document.elementFromPoint(x + width / 2, y + height / 2);
+        return [at.ariaLabel ?? at.innerText, at.contains(there)];
+    }"""
+    with opened(browser, viewport={"width": width, "height": height}) as page:
+        page.get_by_role("button", name="Copy a link").focus()
+        met = {}
+        while "View" not in met and len(met) < 30:
+            page.keyboard.press("Shift+Tab")
+            name, hit = page.evaluate(code)
+            met[name] = hit
+        assert [name for name, hit in met.items() if not hit] == [] and "Zoom" in met

@@ -132,7 +132,7 @@ export function tour(parent, told, set) {
     title.textContent = step ? number : `A tour of ${all.length} questions`;
     question.textContent = step
       ? step.question
-      : "Each sets a scene and asks something that you answer by moving something. Or play as you like.";
+      : "Each sets a scene and asks something that you answer by moving something.";
     next.textContent = step ? "Next question" : "Start the tour";
     back.hidden = at < 1;
     again.hidden = line.hidden = !step;
