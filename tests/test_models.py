@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from minipose import StackedHourglass, encode_heatmaps
 from minipose.heatmaps import to_map
-from minipose.models.hourglass import Hourglass
+from minipose.models.hourglass import Hourglass, Prediction
 from minipose.models.residual import Residual
 
 
@@ -153,6 +153,29 @@ def tiny_loss(unlabelled="zero", supervised=(0, 1)):
     return network, stages, keypoints, visibility
 
 
+@pytest.mark.parametrize("activation", ["linear", "sigmoid", "relu"])
+def test_activations_change_the_heatmaps_and_no_parameter(activation):
+    """Every stage's maps pass through it, and what goes on to the next stack is the changed map."""
+    torch.manual_seed(0)
+    plain = StackedHourglass(stacks=2, features=16, depth=2).eval()
+    changed = StackedHourglass(stacks=2, features=16, depth=2, activation=activation).eval()
+    assert changed.arguments["activation"] == activation
+    changed.load_state_dict(plain.state_dict())  # names and shapes are the same
+    images = torch.rand(1, 3, 64, 64)
+    kept = []
+    for module in changed.modules():
+        if isinstance(module, Prediction):
+            module.heatmaps.register_forward_hook(lambda *given: kept.append(given[2]))
+    stages = changed(images)
+    by_hand = {
+        "linear": lambda v: v, "sigmoid": lambda v: 1 / (1 + torch.exp(-v)), "relu": lambda v: v.clamp(min=0),
+    }  # fmt: skip
+    for stage, raw in zip(stages, kept, strict=True):
+        torch.testing.assert_close(stage, by_hand[activation](raw))
+    torch.testing.assert_close(stages[0], by_hand[activation](plain(images)[0]))
+    assert torch.equal(stages[1], plain(images)[1]) == (activation == "linear")
+
+
 def test_loss_by_hand():
     network, stages, keypoints, visibility = tiny_loss()
     gauss = encode_heatmaps(to_map(keypoints, 4), visibility, (4, 4))[0, 0]
@@ -248,6 +271,7 @@ def test_images_of_a_wrong_size(shape):
     [
         (dict(stacks=0), "stacks must be a whole number >= 1"),
         (dict(features=30), "features must be a multiple of 8"),
+        (dict(activation="tanh"), "activation must be one of linear, sigmoid, relu"),
         (dict(supervision="some"), "supervision must be one of all, last, upsampling"),
         (dict(supervision="upsampling"), "one stack of depth >= 3"),
         (dict(sigma=0), "sigma must be > 0"),

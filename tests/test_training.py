@@ -167,6 +167,15 @@ def test_after_step_sees_every_step_and_may_end_the_training(tmp_path):
     assert len(history) == 1 and history[0]["loss"] == pytest.approx(sum(x for _, x in seen[:3]) / 3)
 
 
+def test_the_reports_schedule_by_hand():
+    """Adam's 5e-3 until two thirds of the epochs (around epoch 70 of 107 in the report), then 5e-4."""
+    rate = Rate("step", 5e-3, epochs=9, patience=1)
+    assert [rate.at(epoch, []) for epoch in (0, 3.5, 5.99)] == [5e-3] * 3
+    assert [rate.at(epoch, []) for epoch in (6, 7.2, 8.9)] == pytest.approx([5e-4] * 3)
+    assert Rate("step", 5e-3, epochs=107, patience=1).at(70, []) == 5e-3
+    assert Rate("step", 5e-3, epochs=107, patience=1).at(72, []) == pytest.approx(5e-4)
+
+
 def test_cosine_by_hand():
     rate = Rate("cosine", 2.0, epochs=4, patience=1)
     assert [rate.at(e, []) for e in (0, 2, 4)] == pytest.approx([2, 1, 0])
@@ -392,6 +401,16 @@ def test_checkpoints_with_something_missing(tmp_path, missing):
     torch.save(content, path)
     with pytest.raises(InputError, match=f"c.pt: .*expected all that minipose writes.*|{missing}"):
         load_checkpoint(path, network(), {})
+
+
+def test_a_checkpoint_from_before_an_argument_had_its_default(tmp_path):
+    save_checkpoint(path := tmp_path / "c.pt", network(), {}, **EMPTY)
+    content = torch.load(path)
+    del content["arguments"]["activation"]
+    torch.save(content, path)
+    load_checkpoint(path, network(), {})
+    with pytest.raises(InputError, match="activation: expected linear, with which .* found sigmoid in this"):
+        load_checkpoint(path, network(activation="sigmoid"), {})
 
 
 OTHER = [("optimizer", "adam"), ("batch", 6), ("seed", 5), ("augment", "none")]
