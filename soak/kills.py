@@ -24,6 +24,7 @@ from soak.figures import Figure, same_weights
 
 EPOCHS, PEOPLE, BATCH = 12, 10, 4
 STEPS = 3  # in an epoch: two of 4 and one of 2
+WRITING = 14  # pauses from the first byte of a checkpoint until its history is in place, and a little more
 # Forks of a process that has imported everything: a kill costs no fresh interpreter.
 FORKS = multiprocessing.get_context("forkserver")
 
@@ -84,17 +85,19 @@ def slow_down(pause: float) -> None:
         Path.write_bytes, os.replace = write_bytes, renamed  # type: ignore[assignment]
 
 
-def attempt(folder: Path, pause: float, seconds: float | None) -> bool:
+def attempt(folder: Path, pause: float, seconds: float | None, writing: bool = False) -> bool:
     """Train in a process of its own, and kill it that many seconds after its first sign of life.
 
-    Returns whether it was killed before it had come to its end.
+    writing : instead after it has begun to write a checkpoint. Returns whether it was killed before it
+    had come to its end.
     """
     log = folder.with_suffix(".steps")
     log.unlink(missing_ok=True)
     process = FORKS.Process(target=train, args=(folder, pause))
     process.start()
     if seconds is not None:
-        while not log.exists() and process.is_alive():
+        sign = folder / f".checkpoint.pt.{process.pid}.partial" if writing else log
+        while not sign.exists() and process.is_alive():
             time.sleep(0.001)
         process.join(seconds)
         process.kill()
@@ -125,7 +128,7 @@ def look(folder: Path, kills: Kills) -> int:
     return epochs
 
 
-def kill(count: int, seed: int = 0, pause: float = 0.004) -> Kills:
+def kill(count: int, seed: int = 0, pause: float = 0.01) -> Kills:
     """Kill trainings `count` times and compare each that ends with one that was never touched."""
     kills, draw = Kills(), random.Random(seed)
     FORKS.set_forkserver_preload(["soak.kills"])
@@ -143,7 +146,9 @@ def kill(count: int, seed: int = 0, pause: float = 0.004) -> Kills:
             epochs, ended = 0, False
             while not ended:
                 left = kills.count < count
-                ended = not attempt(folder, pause, draw.uniform(0, 2.5 * epoch) if left else None)
+                writing = draw.random() < 0.5
+                seconds = draw.uniform(0, WRITING * pause if writing else 2.5 * epoch)
+                ended = not attempt(folder, pause, seconds if left else None, writing)
                 log = folder.with_suffix(".steps").read_text().split()
                 if log and int(log[0]) != epochs * STEPS:
                     raise RuntimeError(f"resumed in step {log[0]} and not after {epochs} epochs")

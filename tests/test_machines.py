@@ -1,0 +1,53 @@
+"""Jobs of several processes and machines that lose one; `soak.machines` is the program that they run."""
+
+import pytest
+import torch
+
+from minipose import distributed
+from soak import machines
+
+
+def held(outcome):
+    assert outcome.once, "somebody was not seen once an epoch"
+    assert outcome.kept == 1  # the kill came in the second epoch
+    assert all(outcome.told), "a machine did not say what had happened"
+    assert outcome.outlived < 60
+    assert outcome.apart <= 1e-6  # from one process, after an epoch
+    assert outcome.same  # as a job that lost nobody, after all epochs
+    return outcome.met()
+
+
+def test_two_machines_one_of_which_loses_its_process(tmp_path):
+    if why := machines.why_no_machines():
+        pytest.skip(why)
+    with machines.machines() as on:
+        assert held(machines.lose_one(tmp_path, on, 1))
+
+
+def test_four_processes_equal_one_that_takes_all_parts(tmp_path):
+    net = machines.train(tmp_path / "one", accumulate=4, epochs=1)
+    machines.launch(tmp_path / "four", [machines.HERE], 4, epochs=1)
+    assert machines.apart(tmp_path / "four", net) <= 1e-6
+    # Steps of 4 and a last one of 1: three processes have nothing to do in it, and nobody is seen twice.
+    assert machines.seen(tmp_path / "four") == machines.seen(tmp_path / "one") == {1}
+
+
+def test_a_killed_process_ends_the_job_on_one_machine(tmp_path):
+    said, outlived = machines.launch(tmp_path / "run", [machines.HERE], 2, killed=machines.KILLED)
+    assert "SIGKILL" in said[0] and outlived < 60
+
+
+def test_an_error_of_our_own_is_not_taken_for_a_lost_process():
+    with pytest.raises(RuntimeError, match="shapes do not fit"), distributed.together():
+        raise RuntimeError("shapes do not fit")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("[/gloo/transport/tcp/pair.cc:537] Read error"), distributed.distributed.DistError()],
+)
+def test_a_lost_process_in_one_line(monkeypatch, error):
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    with pytest.raises(ConnectionError) as found, distributed.together():
+        raise error
+    assert str(found.value).startswith("another process has ended") and "\n" not in str(found.value)
