@@ -44,7 +44,7 @@ def test_an_error_of_our_own_is_not_taken_for_a_lost_process():
 
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError("[/gloo/transport/tcp/pair.cc:537] Read error"), distributed.distributed.DistError()],
+    [RuntimeError("[/gloo/transport/tcp/pair.cc:537] Read error"), torch.distributed.DistError()],
 )
 def test_a_lost_process_in_one_line(monkeypatch, error):
     monkeypatch.setattr(distributed, "world", lambda: 2)
