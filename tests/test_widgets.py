@@ -12,6 +12,7 @@ from browsing import chromium, settled, watched
 
 import minipose
 from minipose import figures, widgets
+from minipose.covering import covering
 from minipose.crops import Crop
 from minipose.data import Puppets
 from minipose.experiments import records
@@ -30,6 +31,7 @@ FIGURES = {
     "features": figures.features,
     "receptive": figures.receptive,
     "beliefs": figures.beliefs,
+    "covering": covering,
 }
 # The key that changes a control, wherever it stands.
 KEY = """(each) => each.type === "checkbox" ? "Space"
@@ -246,6 +248,66 @@ def test_what_beliefs_shows_is_what_the_stage_makes(page, folder, made, edit):
     found = [float(ring.get_attribute(name)) for name in ("cx", "cy")]
     # 8 bits a cell may tell another neighbour as the larger: by half a cell then, which is 2 px.
     assert found == pytest.approx(to_crop(point, 4)[0, 0].tolist(), abs=2.01)
+
+
+# What the regression is given instead of (detections, picture), with the elbow's number.
+EDITS = {
+    "all": lambda maps, image, elbow: (maps, image),
+    "all but this part's detections": lambda maps, image, elbow: (
+        maps.index_fill(1, torch.tensor(elbow), 0), image
+    ),
+    "all but the other parts'": lambda maps, image, elbow: (
+        torch.where(torch.arange(16).view(16, 1, 1) == elbow, maps, 0), image
+    ),
+    "all but the image": lambda maps, image, elbow: (maps, 0 * image),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", EDITS)
+def test_what_covering_shows_is_what_both_networks_make(page, folder, made, given):
+    """An elbow, and a box in the second column and the last but one row, painted by hand."""
+    network, sample = minipose.load("phr-puppets"), Puppets(widgets.SCENES, widgets.UNSEEN, 96)[48]
+    x, y = (made["covering"].data["places"][k] for k in (1, -2))
+    pixels = sample.crop.image(sample.image, 96).copy()
+    pixels[y - 12 : y + 12, x - 12 : x + 12] = 38, 135, 130
+    elbow = network.skeleton.index("right_elbow")
+
+    def edit(_, seen):
+        return (torch.cat(EDITS[given](seen[0][:, :16], seen[0][:, 16:], elbow), dim=1),)
+
+    network.regressor.register_forward_pre_hook(edit)
+    with torch.no_grad():
+        images = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
+        stages = [each[0, [elbow]] for each in network.heatmaps(network(images))]
+    truth = sample.crop.forward(sample.keypoints, 96)[elbow]
+    page.goto(f"{(folder / 'covering').as_uri()}.html")
+    settled(page)
+    page.get_by_label("Part", exact=True).select_option("right elbow")
+    page.get_by_label("The regressor is given").select_option(given)
+    for slider, key in (("Box, across", "Home"), ("Box, down", "End")):
+        page.get_by_label(slider).press(key)
+        page.get_by_label(slider).press("ArrowRight" if key == "Home" else "ArrowLeft")
+    settled(page)
+    assert page.get_by_label("a box stands before the puppet").is_checked(), "who moves it puts it there"
+    said = page.locator("[aria-live=polite]").inner_text()
+    for number, (verb, maps) in enumerate(zip(("detected", "regressed"), stages, strict=True), start=1):
+        point, height = decode_heatmaps(maps)
+        point = to_crop(point, network.strides[number - 1])[0]
+        away = (point - truth).norm().item()
+        shown = page.locator(".trio p").nth(number).inner_text()
+        assert float(shown.split("highest ")[1]) == pytest.approx(height.item(), abs=0.006)
+        assert float(said.split(f"{verb} ")[1].split(" px")[0]) == pytest.approx(away, abs=0.06)
+        ring = page.locator(f"[data-mark={verb}]").last
+        found = [float(ring.get_attribute(name)) for name in ("cx", "cy")]
+        assert found == pytest.approx(point.tolist(), abs=0.01)
+
+
+def test_a_box_hides_what_is_behind_it(page):
+    """A box of 4 px around the corner (10, 20) covers the pixels 8 to 11 and 18 to 21."""
+    places = [[8, 18], [11, 21], [7.4, 20], [11.6, 20], [10, 21.6], None]
+    found = run(page, "covering", "(all) => all.map((at) => hides([10, 20], 4, at))", places)
+    assert found == [True, True, False, False, False, False]
+    assert run(page, "covering", "() => [frame(false, 2, 1, 5), frame(true, 2, 1, 5)]") == [0, 8]
 
 
 def test_dragging_moves_the_joint_of_sigma(page, folder):

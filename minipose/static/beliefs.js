@@ -1,6 +1,6 @@
 // What a stage of a pose machine makes of a belief that was moved: the figure of `minipose.figures.beliefs`.
 
-import { decode, encode, toCrop, toMap, unpack } from "./codec.js";
+import { decode, encode, nearest, toCrop, toMap, unpack } from "./codec.js";
 import { add, busy, choice, figure, say, slider, words } from "./controls.js";
 import { load, viewer } from "./viewer.js";
 
@@ -9,12 +9,6 @@ const [KEPT, ERASED, MOVED] = [0, 1, 2];
 /** Number of the frame for a peak at the grid's place (column, row); the first two are kept and erased. */
 export const frame = (edit, column, row, columns) =>
   edit === MOVED ? MOVED + row * columns + column : edit;
-
-/** Number of the grid's place that is nearest to a cell. */
-export function nearest(grid, cell) {
-  const away = grid.map((each) => Math.abs(each - cell));
-  return away.indexOf(Math.min(...away));
-}
 
 export async function beliefs(parent, data) {
   const { cells, grid, size, stride, sigma } = data;

@@ -54,6 +54,12 @@ function parabola(map, cell, position, length, step) {
   return Math.min(Math.max(shift, -0.5), 0.5);
 }
 
+/** Number of the place of a grid that is nearest to a value. */
+export function nearest(grid, value) {
+  const away = grid.map((each) => Math.abs(each - value));
+  return away.indexOf(Math.min(...away));
+}
+
 /** What minipose/widgets.py packs: bytes, deflated, in base64. */
 export async function unpack(text) {
   const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
