@@ -253,11 +253,9 @@ def test_plans_name_exercises_chapters_and_figures_that_exist():
     labels = {label for name in chapters() for label in re.findall(r"name: (fig-[\w-]+)", text(name))}
     figures = set(re.findall(r"\{numref\}`(?:[^`]*<)?(fig-[\w-]+)>?`", plans))
     assert figures and figures <= labels, figures - labels
-    assert [len(re.findall(r"^\*\*Session \d+", part, re.MULTILINE)) for part in plans.split("\n## ")] == [
-        2,
-        6,
-        12,
-    ]
+    sessions = [len(re.findall(r"^\*\*Session \d+", part, re.MULTILINE)) for part in plans.split("\n## ")]
+    # The last part has a session for each relative.
+    assert sessions[:3] == [2, 6, 12] and len(sessions) == 4 and sessions[3] >= 2
 
 
 # How to contribute

@@ -15,6 +15,7 @@ from test_mpii_coco import record as mpii_record
 
 from minipose.experiments import bench, labels, records
 from minipose.papers import PAPERS, claims, judge, ledger, summary
+from minipose.papers.bulat2016 import TABLE_5, TABLE_6, TABLE_7
 from minipose.papers.claims import APART, FAILS, HOLDS, OPEN, UNMEASURED, VERDICTS, Claim, Found
 from minipose.papers.newell2016 import TABLE_1, TABLE_2
 
@@ -223,6 +224,32 @@ def test_the_papers_sums_by_hand():
     )
     for line in lines:
         assert line in said.getvalue()
+    # 97.3 + 95.2 + 89.9 + 85.3 + 89.4 + 85.7 + 81.9 = 624.7; with Table 6's first two 625.2. A seventh each.
+    overall = "Part heatmap regression (Res)"
+    assert cells["repeated"] == ["elbow", "wrist", "hip", "knee", "ankle"]
+    assert cells["sums"][5, overall][1] == pytest.approx(89.243, abs=1e-3)
+    assert cells["sums"][6, overall] == pytest.approx((89.72, 89.314), abs=6e-3)
+    stated = {number: {who: row["total"] for who, row in table.items()}
+              for number, table in ((5, TABLE_5), (6, TABLE_6))}  # fmt: skip
+    for (number, who), (by_labels, by_columns) in cells["sums"].items():
+        if number == 6:
+            assert round(by_labels, 1) == stated[6][who]
+        elif number == 5 and who != overall:
+            assert abs(by_columns - stated[5][who]) < 0.3
+    assert min(cells["sums"][5, overall]) - stated[5][overall] > 1
+
+
+def test_tables_of_part_heatmap_regression_are_copied_right():
+    """Sums of the rows without their totals, added up by hand from the paper."""
+    sums = [
+        [round(sum(row.values()) - row["total"], 2) for row in table.values()]
+        for table in (TABLE_5, TABLE_6, TABLE_7)
+    ]
+    assert sums == [
+        [624.7, 581.4, 576.4, 589.4, 601.8, 535.6],
+        [625.2, 573.6, 622.5, 616.1, 615.0, 598.8, 589.3, 571.9, 571.85, 563.9, 551.0, 567.7],
+        [634.2, 584.2, 633.4, 630.6, 609.6, 607.0, 514.9, 512.1, 505.8, 511.3, 514.2],
+    ]
 
 
 def test_labels_by_hand(tmp_path):

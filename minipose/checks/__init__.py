@@ -46,6 +46,9 @@ from minipose.checks.convolutional_pose_machines import (
     ask_for_another, beliefs_by_hand, seen_through_beliefs, ways_to_see_far, where_it_saturates,
     who_tells_whom,
 )  # fmt: skip
+from minipose.checks.part_heatmap_regression import (
+    discs_and_peaks, from_zero, loss_of_a_shrug, sum_of_a_table, sure_of_the_seen, three_changes
+)  # fmt: skip
 # isort: on
 
 __all__ = [
@@ -68,9 +71,11 @@ __all__ = [
     "compare",
     "cost_of_a_shift",
     "detached_stages",
+    "discs_and_peaks",
     "early_exit",
     "faulty_module",
     "field_going_down",
+    "from_zero",
     "frozen_weights",
     "gradient_by_hand",
     "hidden_share",
@@ -82,6 +87,7 @@ __all__ = [
     "last_or_all",
     "learning_curve",
     "long_chains",
+    "loss_of_a_shrug",
     "mean_of_what",
     "mend_the_loop",
     "mended_and_spoiled",
@@ -104,9 +110,12 @@ __all__ = [
     "stack_by_hand",
     "stop_after",
     "stride_eight",
+    "sum_of_a_table",
     "sure_and_wrong",
+    "sure_of_the_seen",
     "swapped_or_doubled",
     "target_by_hand",
+    "three_changes",
     "three_rules",
     "two_winners",
     "unrolled_hourglass",

@@ -13,7 +13,8 @@ from minipose.papers.newell2016.tables import NO_FLIC, NO_MPII
 NO_LSP = "the 2000 photographs of LSP itself were not at hand, nor all of its extended set"
 
 
-def _recipe(_) -> Found:
+def recipe(_) -> Found:
+    """Of the augmentation that this paper and part heatmap regression have."""
     draws = [augmentation.draw("cpm", 0, 0, number) for number in range(2000)]
     angles, scales = ([getattr(each, name) for each in draws] for name in ("angle", "scale"))
     return Found(
@@ -70,7 +71,7 @@ RESULTS = (
         "labels",
         because="that list leaves out people without labelled joints",
     ),
-    Claim("4.2", "Augmentation turns by up to ±40°, scales by 0.7 to 1.3, and flips.", _recipe),
+    Claim("4.2", "Augmentation turns by up to ±40°, scales by 0.7 to 1.3, and flips.", recipe),
     Claim("4.2", "Stage 1 is asked for everybody in the crop, later stages for the primary person.", _asked),
     Claim(
         "4.2",
