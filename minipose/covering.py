@@ -27,7 +27,7 @@ FAINT = 0.06
 
 def covering(
     scene: int = 48, network: str = "phr-puppets", limb: tuple[str, ...] = ("wrist", "elbow", "shoulder"),
-    side: str = "right", box: int = 24, step: int = 10,
+    side: str = "right", box: int = 24, step: int = 8,
 ) -> Moving:  # fmt: skip
     """A box put before a puppet: where its parts are detected, and where they are regressed to be.
 
