@@ -79,9 +79,13 @@ def unpacked(text: str, kind=np.float32) -> np.ndarray:
 
 def show(page, state: str) -> None:
     """Another state in the same tab, as a link opens it."""
-    page.evaluate("location.hash = '#lab'")  # so that the next one is another
-    page.evaluate("(state) => (location.hash = `#lab&${state}`)", state)
-    page.wait_for_timeout(50)
+    code = """(state) => new Promise((told) => {
+        // After the lab's own listener, which makes it busy.
+        addEventListener("hashchange", () => told(), { once: true });
+        history.replaceState(null, "", "#"); // so that the next one is another
+        location.hash = `#lab&${state}`;
+    })"""
+    page.evaluate(code, state)
     ready(page)
 
 

@@ -76,13 +76,15 @@ export async function lab(host, folder) {
     return update();
   }
 
-  let taken = 0;
+  let [taken, coming] = [0, 0]; // pictures that were asked for, and those of them not yet there
   /** Another picture: a scene, or the promise of one of the reader's; `part` of the state changes with it. */
   async function take(found, part = {}) {
     const mine = ++taken;
     trouble.textContent = "";
+    coming += 1;
+    busy(root, true);
     try {
-      const next = await (found.file ? scene(found, files) : found);
+      const next = await (found.file ? scene(found, files) : found).finally(() => (coming -= 1));
       if (mine !== taken) return next.stop?.(); // the reader has chosen yet another meanwhile
       picture?.stop?.();
       picture = next;
@@ -90,6 +92,8 @@ export async function lab(host, folder) {
     } catch (error) {
       if (!(error instanceof Sorry)) throw error;
       if (mine === taken) trouble.textContent = error.message;
+    } finally {
+      if (!drawing) busy(root, coming > 0);
     }
   }
 
@@ -193,7 +197,7 @@ export async function lab(host, folder) {
       trouble.textContent = `The networks stopped: ${error.message}. Load the page again.`;
     }
     drawing = false;
-    busy(root, false);
+    busy(root, coming > 0);
   }
 
   let timer;
@@ -240,8 +244,8 @@ export async function lab(host, folder) {
     bar.prepend(copy);
   }
 
-  addEventListener("hashchange", () => {
-    const said = read(location.hash);
+  addEventListener("hashchange", ({ newURL }) => {
+    const said = read(new URL(newURL).hash); // `later` may have written over it meanwhile
     if (said) restore(clean(said, made));
   });
   const restore = (state) => take(made.scenes[state.scene], state);
