@@ -74,7 +74,7 @@ def train(
         has not improved for `patience` epochs; "cosine" lets it fall to zero over all epochs; "warmup"
         is the cosine after a linear rise over the first twentieth, which wide networks need; "step" is the
         student report's, a tenth of the rate (5e-3, then 5e-4, with "adam") from two thirds of them on.
-    augment : a recipe of `augmentation`. seed : of order and draws.
+    augment : a recipe of `augmentation`. seed : of order and draws; on a CPU the weights repeat with it.
     resident : keep everybody's surroundings on the device and cut crops there (`Resident`), which only
         pays on a GPU: there it takes the loader's place and its `workers`.
     folder : receives checkpoint.pt and history.csv each epoch, weights.safetensors at the end.
