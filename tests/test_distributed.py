@@ -72,7 +72,7 @@ def torchrun(*arguments, processes=2):
     root = Path(__file__).resolve().parent.parent
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
-        [*command, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=100
+        [*command, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=500
     )
 
 
