@@ -17,6 +17,9 @@ from minipose.experiments import bench, labels, records
 from minipose.papers import PAPERS, claims, judge, ledger, summary
 from minipose.papers.bulat2016 import TABLE_5, TABLE_6, TABLE_7
 from minipose.papers.claims import APART, FAILS, HOLDS, OPEN, UNMEASURED, VERDICTS, Claim, Found
+from minipose.papers.lee2020.tables import TABLE_1 as REPORT_1
+from minipose.papers.lee2020.tables import TABLE_2 as REPORT_2
+from minipose.papers.lee2020.tables import TABLE_3 as REPORT_3
 from minipose.papers.newell2016 import TABLE_1, TABLE_2
 
 PAPER = PAPERS["newell2016"]
@@ -165,6 +168,15 @@ def test_tables_are_copied_right():
     sums = [round(sum(row.values()) - row["total"], 1) for row in TABLE_2.values()]
     assert sums == [567.7, 563.9, 571.9, 572.1, 616.1, 633.9]
     assert [row["total"] for row in TABLE_2.values()] == [82.0, 81.3, 82.4, 82.4, 88.5, 90.9]
+
+
+def test_the_reports_tables_are_copied_right():
+    """Sums worked by hand from the report: the columns of Table 1, the rows of Table 2, those of Table 3."""
+    columns = zip(*(limits for _, limits in REPORT_1.values()), strict=True)
+    assert [round(sum(column), 4) for column in columns] == [133.95, 100.8, 70.6]
+    rows = [value for joint, value in REPORT_2.items() if joint != "average"]
+    assert (len(rows), round(sum(rows), 4), REPORT_2["average"]) == (17, 13.3814, 0.7872)
+    assert list(REPORT_3.values()).count("Hourglass") == 7 and len(REPORT_3) == 12
 
 
 def test_nothing_was_measured_on_what_is_said_not_to_be_at_hand():

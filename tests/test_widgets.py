@@ -19,6 +19,7 @@ from minipose.experiments import records
 from minipose.heatmaps import REFINEMENTS, decode_heatmaps, encode_heatmaps, to_crop, to_map
 from minipose.metrics import pck
 from minipose.presence import precision_recall
+from minipose.tolerance import tolerance
 
 FIGURES = {
     "compare": lambda: widgets.compare([48, 167], ("stages-1x8", "stages-8x1", "stacking-hg-int")),
@@ -32,6 +33,7 @@ FIGURES = {
     "receptive": figures.receptive,
     "beliefs": figures.beliefs,
     "covering": covering,
+    "tolerance": tolerance,
 }
 # The key that changes a control, wherever it stands.
 KEY = """(each) => each.type === "checkbox" ? "Space"
@@ -308,6 +310,32 @@ def test_a_box_hides_what_is_behind_it(page):
     found = run(page, "covering", "(all) => all.map((at) => hides([10, 20], 4, at))", places)
     assert found == [True, True, False, False, False, False]
     assert run(page, "covering", "() => [frame(false, 2, 1, 5), frame(true, 2, 1, 5)]") == [0, 8]
+
+
+def test_what_tolerance_says_is_the_packages(page, folder, made):
+    """A hip off by hand: its OKS by COCO's own program, PCK by the package, both as the page says them."""
+    from pycocotools.cocoeval import Params
+
+    given = made["tolerance"].data
+    sigmas = dict(zip(minipose.COCO.joints, Params("keypoints").kpt_oks_sigmas, strict=True))
+    page.goto(f"{(folder / 'tolerance').as_uri()}.html")
+    settled(page)
+    page.get_by_label("Joint").select_option("left hip")
+    for right, down, times in ((20, 15, 1), (3, 4, 0.5), (0, 0, 2)):
+        sliders = (("off to the right", right), ("off downwards", down), ("area", times))
+        for name, value in sliders:
+            page.get_by_label(name).fill(str(value))
+        settled(page)
+        said = page.locator("[aria-live=polite]").inner_text()
+        away = float(np.hypot(right, down))
+        # e = d^2 / (2 sigma)^2 / (area + eps) / 2, as in pycocotools.
+        oks = np.exp(-(away**2) / (2 * sigmas["left_hip"]) ** 2 / (times * given["area"]) / 2)
+        joint = pck([[[away, 0.0]]], [[[0.0, 0.0]]], [given["torso"]], given["threshold"]).mean
+        assert f"left hip: {away:.1f} px off" in said
+        assert float(said.split("OKS of this joint ")[1].split(",")[0]) == pytest.approx(oks, abs=0.006)
+        assert ("found" in said) == bool(joint)
+        person = (given["labelled"] - 1 + oks) / given["labelled"]
+        assert float(said.split("OKS is ")[1].rstrip(".")) == pytest.approx(person, abs=0.006)
 
 
 def test_dragging_moves_the_joint_of_sigma(page, folder):

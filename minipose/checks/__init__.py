@@ -49,6 +49,10 @@ from minipose.checks.convolutional_pose_machines import (
 from minipose.checks.part_heatmap_regression import (
     discs_and_peaks, from_zero, loss_of_a_shrug, sum_of_a_table, sure_of_the_seen, three_changes
 )  # fmt: skip
+from minipose.checks.from_mpii_to_coco import (
+    labels_on_nothing, one_yardstick, people_in_company, what_oks_forgives, what_ranking_is_worth,
+    why_mirrors_help,
+)  # fmt: skip
 # isort: on
 
 __all__ = [
@@ -84,6 +88,7 @@ __all__ = [
     "how_many_people",
     "how_many_seeds",
     "label_row",
+    "labels_on_nothing",
     "last_or_all",
     "learning_curve",
     "long_chains",
@@ -95,8 +100,10 @@ __all__ = [
     "modules_and_work",
     "moves_of_rmsprop",
     "one_threshold_then_all",
+    "one_yardstick",
     "other_people",
     "pckh_by_hand",
+    "people_in_company",
     "place_that_is_left",
     "quarter_by_hand",
     "rate_of_a_step",
@@ -122,10 +129,13 @@ __all__ = [
     "ways_to_see_far",
     "what_a_stack_adds",
     "what_moved",
+    "what_oks_forgives",
+    "what_ranking_is_worth",
     "where_it_saturates",
     "which_network",
     "who_moves_it",
     "who_tells_whom",
     "whose_cells",
+    "why_mirrors_help",
     "width_for_a_peak",
 ]  # fmt: skip

@@ -9,9 +9,10 @@ from __future__ import annotations
 from minipose.papers.bulat2016 import BULAT_2016
 from minipose.papers.cards import ledger, paper_to_code, summary
 from minipose.papers.claims import Claim, Found, Paper, Place, judge
+from minipose.papers.lee2020 import LEE_2020
 from minipose.papers.newell2016 import NEWELL_2016
 from minipose.papers.wei2016 import WEI_2016
 
-PAPERS: dict[str, Paper] = {paper.key: paper for paper in (NEWELL_2016, WEI_2016, BULAT_2016)}
+PAPERS: dict[str, Paper] = {paper.key: paper for paper in (NEWELL_2016, WEI_2016, BULAT_2016, LEE_2020)}
 
 __all__ = ["PAPERS", "Claim", "Found", "Paper", "Place", "judge", "ledger", "paper_to_code", "summary"]
