@@ -35,8 +35,8 @@ def covering(
     box : its sides in crop px; its centre moves in steps of `step` px.
     """
     chosen = load(network)
-    whole = isinstance(chosen, PartHeatmapRegression) and chosen.image and chosen.first == "detection"
-    assert whole and chosen.regressor.stride == 1, "two halves that meet at the image's size"
+    assert isinstance(chosen, PartHeatmapRegression) and chosen.image and chosen.first == "detection"
+    assert chosen.regressor.stride == 1, "two halves that meet at the image's size"
     size, skeleton = chosen.size or 0, chosen.skeleton
     assert skeleton is not None, "a loaded network knows its joints"
     sample = Puppets(SCENES, UNSEEN, size)[scene]

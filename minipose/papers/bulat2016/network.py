@@ -84,7 +84,7 @@ def _large_kernels(_) -> Found:
 
 def _blocks(_) -> Found:
     backbone = instance("resnet152").detector.backbone
-    counts = [len(getattr(backbone, f"layer{k}")) for k in range(1, 5)]  # type: ignore[arg-type]
+    counts = [len(getattr(backbone, f"layer{k}")) for k in range(1, 5)]
     return Found(
         f"{', '.join(map(str, counts))}: 3 x {sum(counts)} + 2 = {3 * sum(counts) + 2} layers, as the name "
         f"says; the table's would make {3 * (3 + 8 + 38 + 3) + 2}.",
