@@ -29,6 +29,7 @@ class Package:
     folder: Path
     parts: tuple[str, ...]  # patterns of the files that are used
     strip: str  # what of their paths in the archive is left out
+    licence: str  # as SPDX names it; package.json says the same
 
     @property
     def done(self) -> Path:
@@ -42,8 +43,16 @@ PACKAGES = (
         "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
         PAGES / "mathjax",
         # Fonts, TeX packages that load on first use, and what the formulas' menu loads for screen readers.
-        ("es5/tex-mml-chtml.js", "es5/output/chtml/*", "es5/input/tex/*", "es5/a11y/*", "es5/sre/*"),
+        (
+            "es5/tex-mml-chtml.js",
+            "es5/output/chtml/*",
+            "es5/input/tex/*",
+            "es5/a11y/*",
+            "es5/sre/*",
+            "LICENSE",
+        ),
         "es5/",
+        "Apache-2.0",
     ),
     Package(
         "requirejs",
@@ -52,6 +61,7 @@ PACKAGES = (
         PAGES / "requirejs",
         ("require.js",),
         "",
+        "MIT",
     ),
     Package(
         "@jupyter-widgets/html-manager",
@@ -60,6 +70,7 @@ PACKAGES = (
         PAGES / "@jupyter-widgets/html-manager",
         ("dist/embed-amd.js", "dist/*.woff2"),
         "",
+        "BSD-3-Clause",
     ),
     Package(
         "onnxruntime-web",
@@ -74,6 +85,7 @@ PACKAGES = (
             "dist/ort-wasm-simd-threaded.asyncify.wasm",
         ),
         "dist/",
+        "MIT",
     ),
     Package(
         "axe-core",
@@ -82,6 +94,7 @@ PACKAGES = (
         TESTS / "axe-core",
         ("axe.min.js",),
         "",
+        "MPL-2.0",
     ),
 )
 

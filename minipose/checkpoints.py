@@ -226,6 +226,11 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Any, path: Path) -> None:
     """Put a checkpoint's `optimizer` into one that was made for the same network."""
     try:
+        if not isinstance(state["state"], dict):
+            raise ValueError("no state of a parameter")
+        for each in state["state"].values():
+            if not all(isinstance(value, torch.Tensor) for value in each.values()):
+                raise ValueError("something that is no tensor")
         optimizer.load_state_dict(state)
         for group in optimizer.param_groups:
             for parameter in group["params"]:

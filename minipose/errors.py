@@ -6,7 +6,7 @@ import reprlib
 from pathlib import Path
 
 # What stands in a file may be as long and as deep as it likes; a message may not.
-_LONGEST = 300  # characters of what was found
+_LONGEST = 400  # characters of each part
 _short = reprlib.Repr()
 _short.maxlevel = 4
 _short.maxlist = _short.maxtuple = _short.maxdict = 20
@@ -29,7 +29,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, file: str | Path, field: str, expected: str, found: object = None):
-        message = f"{file}: {_cut(field)}: expected {expected}"
+        message = f"{_cut(str(file))}: {_cut(field)}: expected {_cut(expected)}"
         if found is not None:
             message += f", found {shortened(found)}"
         # A message from a library may hold line breaks; the promise is one line.

@@ -281,7 +281,7 @@ def rewritten(tmp_path, small_network, **header):
         (dict(arguments="{"), "header: expected arguments of StackedHourglass"),
         (dict(arguments="[]"), "header: expected arguments of StackedHourglass"),
         (dict(arguments='{"stacks": 1000000000}'), "found stacks = 1000000000"),
-        (dict(arguments='{"joints": 16, "stacks": 900}'), "found more parameters than the 247 tensors"),
+        (dict(arguments='{"joints": 16, "stacks": 900}'), "found more parameters than the 432 tensors"),
         (dict(size="100"), "header.size: expected a multiple of 16 px up to 4096, found 100"),
         (dict(size="-64"), "header.size: expected a multiple of 16 px up to 4096, found -64"),
         (dict(size="1048576"), "header.size: expected a multiple of 16 px up to 4096, found 1048576"),

@@ -25,7 +25,7 @@ def archive(tmp_path):
 @pytest.fixture
 def package(tmp_path, archive):
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    return vendor.Package("x", "1.0.0", digest, tmp_path / "vendor" / "x", ("dist/*.js",), "dist/")
+    return vendor.Package("x", "1.0.0", digest, tmp_path / "vendor" / "x", ("dist/*.js",), "dist/", "MIT")
 
 
 def test_only_what_is_used_is_unpacked(package, archive):

@@ -32,30 +32,27 @@ def read_release(path: Path) -> Iterator[dict[str, Any]]:
     x1, y1, x2, y2, or None. `in_photo` is shared by all people of a photo: the joints of each, None for
     somebody without; `own` is the person's number there.
     """
-    content = read_mat(path, "annotations", struct_as_record=False, squeeze_me=True)
-    try:
-        release = content["RELEASE"]
-        photos, public = _several(release.annolist), _several(release.img_train)
-    except KeyError:
-        raise InputError(path, "RELEASE", "MPII's structure of this name") from None
-    except AttributeError as error:
-        raise InputError(path, "RELEASE", "fields annolist and img_train", str(error)) from error
+    release = _several(read_mat(path, "annotations").get("RELEASE"))
+    if len(release) != 1:
+        raise InputError(path, "RELEASE", "MPII's structure of this name")
+    photos, public = (_several(_get(release[0], name)) for name in ("annolist", "img_train"))
+    if not photos or not all(isinstance(flag, np.number) for flag in public):
+        raise InputError(path, "RELEASE", "fields annolist and img_train")
     for number, photo in enumerate(photos):
         if number >= len(public) or not public[number]:
             continue
         field = f"annolist({number + 1})"
-        try:
-            name, people = str(photo.image.name), _several(photo.annorect)
-        except AttributeError as error:
-            raise InputError(path, field, "image.name and annorect", str(error)) from error
+        name, people = _several(_get(photo, "image", "name")), _several(_get(photo, "annorect"))
+        if len(name) != 1 or not isinstance(name[0], str):
+            raise InputError(path, field, "image.name, a text")
         joints = [_joints(person, path, field) for person in people]
         for k, person in enumerate(people):
-            own, scale, center = joints[k], _value(person, "scale"), getattr(person, "objpos", None)
+            own, scale, center = joints[k], _value(person, "scale"), _get(person, "objpos")
             if own is None or scale is None or _value(center, "x") is None:
                 continue
             box = [_value(person, side) for side in ("x1", "y1", "x2", "y2")]
             yield {
-                "img_paths": name,
+                "img_paths": str(name[0]),
                 "objpos": [_value(center, "x"), _value(center, "y")],
                 "scale_provided": scale,
                 "joint_self": own,
@@ -69,7 +66,7 @@ def read_release(path: Path) -> Iterator[dict[str, Any]]:
 
 def _joints(person: Any, path: Path, field: str) -> list[list[float]] | None:
     """16 rows of x, y, visible; None for somebody without annopoints."""
-    points = _several(getattr(getattr(person, "annopoints", None), "point", None))
+    points = _several(_get(person, "annopoints", "point"))
     if not points:
         return None
     rows = [[0.0, 0.0, 0.0] for _ in range(16)]
@@ -84,12 +81,24 @@ def _joints(person: Any, path: Path, field: str) -> list[list[float]] | None:
 
 def _several(value: Any) -> list:
     """What MATLAB stores as nothing, one or many, as a list."""
-    return [] if value is None else list(np.atleast_1d(value).ravel())
+    return [] if value is None else list(np.ravel(value))
+
+
+def _get(structure: Any, *names: str) -> Any:
+    """A field of a structure, or of a field's only structure and so on; None where there is none."""
+    for name in names:
+        while isinstance(structure, np.ndarray) and structure.size == 1:
+            structure = structure.item() if structure.dtype == object else structure.ravel()[0]
+        if not isinstance(structure, np.void) or name not in (structure.dtype.names or ()):
+            return None
+        structure = structure[name]
+    return structure
 
 
 def _value(structure: Any, name: str) -> float | None:
     """A number in a structure, None where it is missing, empty or none."""
+    found = _several(_get(structure, name))
     try:
-        return float(getattr(structure, name))
-    except (AttributeError, TypeError, ValueError):
+        return float(found[0]) if len(found) == 1 else None
+    except (TypeError, ValueError):
         return None

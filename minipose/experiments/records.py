@@ -25,6 +25,7 @@ from minipose.data.files import read_json
 from minipose.errors import InputError
 
 FORMAT = 1
+_DEEPEST = 100  # levels of fields in fields
 SCALES = ("cpu", "gpu")
 VERSIONS = ("minipose", "torch", "numpy", "opencv", "python")
 PACKAGE = Path(__file__).parents[1]
@@ -94,10 +95,7 @@ def write(record: Record, where: str | Path | None = None) -> Path:
 
 def _read(place: Path) -> Record:
     content = read_json(place, "record", "a whole JSON file")
-    try:
-        _check(content, place)
-    except RecursionError as error:
-        raise InputError(place, "record", "a table, and nothing nested a hundred times") from error
+    _check(content, place)
     return Record(**content)
 
 
@@ -138,14 +136,16 @@ def _check(content: Any, place: Path) -> None:
     _finite(content, place, "record")
 
 
-def _finite(value: Any, place: Path, where: str) -> None:
+def _finite(value: Any, place: Path, where: str, level: int = 0) -> None:
     """NaN and infinity are not JSON: None says that there is no number."""
+    if level > _DEEPEST:
+        raise InputError(place, where, f"at most {_DEEPEST} levels")
     if isinstance(value, dict):
         for name, each in value.items():
-            _finite(each, place, f"{where}.{name}")
+            _finite(each, place, f"{where}.{name}", level + 1)
     elif isinstance(value, list | tuple):
         for each in value:
-            _finite(each, place, where)
+            _finite(each, place, where, level + 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise InputError(place, where, "finite numbers, or null", value)
 
