@@ -24,7 +24,10 @@ BUILT := _build/built
 # What runs sees the commands of .venv first (`minipose`, `jupyter`) and finds its kernel there.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" JUPYTER_PREFER_ENV_PATH=1
 
-.PHONY: help book notebooks test soak clean benchmark pictures
+# What makes the lists of versions; it is not part of the project.
+UV := uv==0.13.8
+
+.PHONY: help book notebooks test soak clean benchmark pictures oldest lock licences sbom
 .DELETE_ON_ERROR:
 
 help:
@@ -34,13 +37,19 @@ help:
 	@echo "make notebooks  write the student notebooks again, beside the chapters"
 	@echo "make benchmark  print the speed table, and the live lab's where the book is built"
 	@echo "make pictures   draw the README's picture again"
+	@echo "make oldest     the tests that need no browser, with the oldest versions that minipose allows"
+	@echo "make lock       fix versions and checksums again, after constraints.txt or pyproject.toml changed"
+	@echo "make licences   list what minipose uses and under which terms"
+	@echo "make sbom       write a bill of materials (CycloneDX)"
 	@echo "make clean      remove everything that make made, .venv included"
 
 # Done again only when the list of dependencies changes: the package itself is installed editable.
-$(INSTALLED): pyproject.toml constraints.txt
+# Everything but PyTorch comes by its checksum: which build of PyTorch fits is this machine's to say.
+$(INSTALLED): pyproject.toml constraints.txt requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minipose needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
 	@echo "Installing into .venv (the first time: minutes, several hundred MB, nothing printed meanwhile)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 		--constraint constraints.txt --editable '.[book,export,test]'
 	@touch $@
@@ -86,6 +95,30 @@ benchmark: $(INSTALLED)
 
 pictures: $(INSTALLED)
 	@$(RUN) python book/pictures.py
+
+# PyTorch apart: of it the tested version is taken.
+oldest:
+	@$(PYTHON) -m venv --clear .venv/oldest
+	@.venv/oldest/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+		--requirement constraints-oldest.txt "$$(grep '^torch==' constraints.txt)"
+	@.venv/oldest/bin/python -m pip install --quiet --no-deps --editable .
+	@.venv/oldest/bin/python -m pytest minipose $$(grep -LE 'books|browsing|labs|notebooks|handout' tests/test_*.py)
+
+lock:
+	@$(PYTHON) -m pip install --quiet --target _build/uv $(UV)
+	@_build/uv/bin/uv pip compile constraints.txt --no-deps --generate-hashes --no-emit-package torch \
+		--python-version 3.11 --no-annotate --custom-compile-command "make lock" --quiet \
+		--output-file requirements.lock
+	@grep '^torch==' constraints.txt > _build/torch.txt
+	@_build/uv/bin/uv pip compile pyproject.toml --all-extras --resolution lowest-direct \
+		--constraint _build/torch.txt --python-version 3.11 --no-annotate --quiet \
+		--custom-compile-command "make lock" | grep -vE '^(torch|triton|nvidia-.*|cuda-.*)==' > constraints-oldest.txt
+
+licences: $(INSTALLED)
+	@$(RUN) python -m supply.licences
+
+sbom: $(INSTALLED)
+	@$(RUN) python -m supply.bill
 
 clean:
 	rm -rf .venv _build book/_static/vendor book/_static/lab/made tests/vendor

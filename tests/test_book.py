@@ -1,12 +1,17 @@
 """The built pages as files: `make test` builds the book first where they are missing."""
 
+import hashlib
 import re
+import subprocess
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from books import REPOSITORY, ROOT, built
+from books import PAGES, REPOSITORY, ROOT, built
 from notebooks import pages
 
 NAMES = [str(path.relative_to(ROOT).with_suffix("")) for path, _ in pages(ROOT)]
@@ -93,3 +98,76 @@ def test_the_first_chapter_shows_what_it_promises():
     first, second = (float(v) for v in re.findall(r"stage [12]: PCKh@0.5 ([0-9.]+)", html))
     assert 0.5 < first <= 1
     assert 0.5 < second <= 1
+
+
+def test_two_hundred_readers_at_once():
+    """The server that live-lab.md names, and 200 who ask it at the same time, each for three files."""
+    built()
+    files = ["book/intro.html", "book/live-lab.html", "_static/book.css"]
+    line = re.search(
+        r"python (-m http.server --bind 127.0.0.1) 8000", (ROOT / "book/live-lab.md").read_text()
+    )
+    command = [sys.executable, "-u", *line[1].split(), "0"]
+    with subprocess.Popen(command, cwd=PAGES, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        try:
+            address = re.search(rb"http://[\d.:]+/", server.stdout.readline())[0].decode()
+
+            def ask(number: int) -> tuple[str, str]:
+                name = files[number % len(files)]
+                with urllib.request.urlopen(address + name, timeout=120) as answer:
+                    return name, hashlib.sha256(answer.read()).hexdigest()
+
+            with ThreadPoolExecutor(200) as readers:
+                answers = list(readers.map(ask, range(600)))
+        finally:
+            server.terminate()
+    assert len(answers) == 600
+    assert set(answers) == {(name, hashlib.sha256((PAGES / name).read_bytes()).hexdigest()) for name in files}
+
+
+def test_every_page_has_the_policy(page):
+    """Nothing but what the book itself serves; evaluating text as a script only where ipywidgets need it."""
+    html = page.read_text(encoding="utf-8")
+    found = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)"', html)
+    # What stands before the policy would not be under it.
+    assert not re.search(r"<(script|link|img|style)\b", html[: found.start()])
+    policy = dict(part.strip().split(" ", 1) for part in found[1].split(";"))
+    widgets = "application/vnd.jupyter.widget-" in html
+    assert ("'unsafe-eval'" in policy["script-src"]) is widgets
+    assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == "'self'"
+    assert policy["object-src"] == "'none'"
+    named = {word for where in policy.values() for word in where.split()}
+    own = {"'self'", "'none'", "data:", "blob:"}
+    assert named - own == {"'unsafe-inline'", "'wasm-unsafe-eval'"} | (
+        {"'unsafe-eval'"} if widgets else set()
+    )
+
+
+def test_no_script_from_elsewhere(page):
+    html = page.read_text(encoding="utf-8")
+    loaded = re.findall(r"<(?:script|iframe|img|source)\b[^>]*\bsrc=\"([^\"]+)", html)
+    loaded += re.findall(
+        r"<link\b[^>]*\brel=\"(?:stylesheet|preload|modulepreload)\"[^>]*\bhref=\"([^\"]+)", html
+    )
+    assert loaded
+    assert not [address for address in loaded if re.match(r"(?!data:)[a-z]+:|//", address)]
+
+
+# What sends something, or keeps it for the next visit.
+TELLING = re.compile(
+    r"\b(localStorage|sessionStorage|indexedDB|document\.cookie|sendBeacon|WebSocket|XMLHttpRequest)\b"
+)
+
+
+def test_our_scripts_send_and_keep_nothing():
+    ours = [
+        *ROOT.glob("minipose/static/*.js"),
+        *ROOT.glob("book/_static/*.js"),
+        *ROOT.glob("book/_static/lab/*.js"),
+    ]
+    assert len(ours) > 15
+    for path in ours:
+        text = path.read_text(encoding="utf-8")
+        assert not TELLING.search(text), path
+        # The lab asks for its own networks and pictures, by relative addresses.
+        assert not re.search(r"fetch\(\s*[\"'`](https?:)?//", text), path

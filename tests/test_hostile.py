@@ -1,0 +1,87 @@
+"""Spoiled and hostile files: each is refused in one line or read, soon, in little memory, and runs no code.
+
+`python -m soak hostile` (in `make soak`) tries 10,000 files, this a few hundred and every one of the bombs.
+"""
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+
+from minipose import InputError
+from minipose.data.matlab import read_mat
+from soak import bombs, healthy, hostile
+
+SPOILED = 300
+
+
+def test_no_file_does_harm():
+    harmed, spoiled = hostile.judged(SPOILED)
+    assert not harmed.wrong
+    assert not spoiled.wrong
+    assert harmed.refused >= 150
+    assert spoiled.refused + spoiled.read == SPOILED
+    assert min(spoiled.refused, spoiled.read) > SPOILED // 20, "a test that tries both"
+
+
+@pytest.mark.parametrize("harm", ["crash", "hang", "memory", "error", "lines"])
+def test_harm_is_seen(tmp_path, monkeypatch, harm):
+    """The judge itself: what each harm would look like."""
+    harms = {
+        "crash": "os.kill(os.getpid(), 11)",
+        "hang": "[None for _ in iter(int, 1)]",
+        "memory": "bytearray(b'x') * (3 << 29)",
+        "error": "{}['key']",
+        "lines": "raise_(InputError('f', 'x' * 3, 'y' * 3))",
+    }
+    seen = {"crash": "Segmentation", "hang": "more than 5 s", "memory": "took 15", "error": "KeyError"}
+    if harm == "lines":
+        error = InputError("a\x1b[2J", "x\ny", "z" * 10_000, {"deep": [[[[[[1]]]]]]})
+        assert str(error).isprintable() and len(str(error)) < hostile.LONGEST
+        return
+    program = tmp_path / "sitecustomize.py"
+    program.write_text(
+        "import os, sys\n"
+        "if sys.argv[-2:-1] == ['--work'] or '--work' in sys.orig_argv:\n"
+        "    import minipose.training as training\n"
+        f"    training.read_history = lambda path: {harms[harm]} if os.path.getsize(path) == 7 else None\n"
+    )
+    monkeypatch.setattr(hostile, "ROOT", f"{tmp_path}:{hostile.ROOT}")
+    monkeypatch.setattr(bombs, "bombs", lambda folder: [])
+    worker = hostile.Worker()
+    try:
+        assert seen[harm] in worker.ask("history.csv", 0)["found"]
+    finally:
+        worker.close()
+
+
+def assert_same(ours, theirs):
+    assert ours.shape == theirs.shape
+    if theirs.dtype.names:
+        assert ours.dtype.names == theirs.dtype.names
+        for name in theirs.dtype.names:
+            for own, other in zip(ours[name].ravel(), theirs[name].ravel(), strict=True):
+                assert_same(own, other)
+    elif theirs.dtype == object:
+        for own, other in zip(ours.ravel(), theirs.ravel(), strict=True):
+            assert_same(own, other)
+    else:
+        assert ours.dtype.kind == theirs.dtype.kind or not ours.size
+        np.testing.assert_array_equal(ours, theirs)
+
+
+CONTENTS = {
+    "lspet": healthy.leeds("lspet"), "flic": healthy.flic(), "mpii": healthy.release(),
+    "numbers": {"a": np.arange(24).reshape(2, 3, 4), "b": np.uint8([[1, 2]]), "c": np.float32(0.5)},
+    "texts": {"a": "", "b": "é", "c": np.array(["abc", "d"])},
+    "cells": {"a": np.array([[1, "ab"], [np.zeros((2, 3)), {"x": 1}]], dtype=object)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_mat_files_are_read_as_scipy_reads_them(tmp_path, content, packed):
+    (tmp_path / "a.mat").write_bytes(healthy.mat(content, packed))
+    ours, theirs = read_mat(tmp_path / "a.mat", "labels"), loadmat(tmp_path / "a.mat")
+    assert ours.keys() == {name for name in theirs if not name.startswith("__")}
+    for name, value in ours.items():
+        assert_same(value, theirs[name])
