@@ -14,7 +14,7 @@ import torch
 import minipose
 
 # Each is a module here with a function `figures()`.
-NAMES = ("kills", "disk", "machines", "long_runs", "numerics")
+NAMES = ("kills", "disk", "machines", "long_runs", "numerics", "hostile")
 
 
 def main() -> int:

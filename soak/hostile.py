@@ -21,6 +21,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,30 +64,36 @@ class Reader:
     """Healthy folders, and one spoiled file at a time in them."""
 
     def __init__(self, folder: Path):
-        from soak import bombs, healthy, spoiling
+        from soak import healthy, spoiling
 
         self.kinds, self.spoil, self.folder = healthy.KINDS, spoiling.spoil, folder
         self.whole: dict[str, dict[Path, bytes]] = {}
-        for number, (name, kind) in enumerate(self.kinds.items()):
-            place = folder / str(number) / "folder"
-            place.mkdir(parents=True)
-            kind.make(place)
-            self.whole[name] = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-            kind.read(place)  # a healthy file is read, and what readers import is imported now
-        self.bombs = {bomb.name: bomb for bomb in bombs.bombs(folder)}
-        self.mark = Path(bombs.MARK)
+        self.mark = Path("executed")
+
+    @cached_property
+    def bombs(self) -> dict[str, Any]:
+        from soak import bombs
+
+        return {bomb.name: bomb for bomb in bombs.bombs(self.folder)}
 
     def place(self, name: str) -> Path:
-        return self.folder / str(list(self.kinds).index(name)) / "folder"
+        """The folder of a kind, made at the first call."""
+        place = self.folder / str(list(self.kinds).index(name)) / "folder"
+        if name not in self.whole:
+            place.mkdir(parents=True)
+            self.kinds[name].make(place)
+            self.whole[name] = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+            self.kinds[name].read(place)  # a healthy file is read, and what readers import is imported now
+        return place
 
     def case(self, name: str, number: int | None) -> tuple[str, bytes]:
         """Kind and bytes: file `number` of a kind, or the bomb of that name."""
         if number is None:
             return self.bombs[name].kind, self.bombs[name].data
         kind = self.kinds[name]
-        data = self.whole[name][self.place(name) / kind.file]
-        others = [next(iter(files.values())) for files in self.whole.values()]
-        return name, self.spoil(kind, data, [data, *others], random.Random(f"{name} {number}"))
+        place = self.place(name)
+        data = self.whole[name][place / kind.file]
+        return name, self.spoil(kind, data, random.Random(f"{name} {number}"))
 
     def judge(self, name: str, number: int | None) -> dict[str, Any]:
         """Read a file; what became of it, "read", "refused" or else what went wrong."""
@@ -122,21 +129,21 @@ class Reader:
         return {"found": found, **taken}
 
 
-def work(folder: Path) -> None:
-    """Judge what stands on the lines of the standard input, until it ends."""
+def work(folder: Path, bombs: bool) -> None:
+    """Name the kinds, and the bombs if they are asked for; then judge what the standard input names."""
     import torch
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     os.chdir(folder)
     reader = Reader(folder / "kinds")
-    names = {"kinds": list(reader.kinds), "bombs": list(reader.bombs)}
+    names = list(reader.bombs) if bombs else []
     # Far above what is allowed, so that a bomb is measured and the machine not harmed.
     most = _memory("VmSize") + 4 * MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # nothing that a library prints may pass for an answer
-    print(json.dumps(names), file=answers, flush=True)
+    print(json.dumps([list(reader.kinds), names]), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(reader.judge(*json.loads(line))), file=answers, flush=True)
 
@@ -147,16 +154,17 @@ def work(folder: Path) -> None:
 class Worker:
     """A reading process. It ends itself at SECONDS, and is ended at PATIENCE."""
 
-    def __init__(self):
+    def __init__(self, bombs: bool = False):
         self.folder = Path(tempfile.mkdtemp())
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "soak.hostile", "--work", str(self.folder), *["--bombs"] * bombs]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "soak.hostile", "--work", str(self.folder)], text=True, bufsize=1,
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            command, text=True, bufsize=1, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self.names = json.loads(self.answer(5 * PATIENCE) or "{}")
-        if not self.names:
-            raise RuntimeError("a healthy file was not read: python -m soak.hostile --work FOLDER says more")
+        self.kinds, self.bombs = json.loads(self.answer(5 * PATIENCE) or "[[], []]")
+        if not self.kinds:
+            raise RuntimeError("no reading process: python -m soak.hostile --work FOLDER says more")
 
     def answer(self, patience: float = PATIENCE) -> str:
         ready, _, _ = select.select([self.process.stdout], [], [], patience)
@@ -188,18 +196,18 @@ class Worker:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def cases(names: dict[str, list[str]], count: int) -> Iterator[tuple[str, int | None]]:
+def cases(worker: Worker, count: int) -> Iterator[tuple[str, int | None]]:
     """Every bomb, then `count` spoiled files, of all kinds in turn."""
-    yield from ((name, None) for name in names["bombs"])
-    kinds = names["kinds"]
+    yield from ((name, None) for name in worker.bombs)
+    kinds = worker.kinds
     yield from ((kinds[number % len(kinds)], number // len(kinds)) for number in range(count))
 
 
 def judged(count: int) -> tuple[Outcome, Outcome]:
     """What became of all bombs and of `count` spoiled files."""
-    worker, bombs, spoiled = Worker(), Outcome(), Outcome()
+    worker, bombs, spoiled = Worker(bombs=True), Outcome(), Outcome()
     try:
-        for name, number in cases(worker.names, count):
+        for name, number in cases(worker, count):
             answer = worker.ask(name, number)
             outcome = bombs if number is None else spoiled
             outcome.seconds = max(outcome.seconds, answer["seconds"])
@@ -226,8 +234,8 @@ def figures(count: int = COUNT) -> Iterator[Figure]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--work":
-        work(Path(sys.argv[2]))
+        work(Path(sys.argv[2]), "--bombs" in sys.argv)
     else:
-        single = Worker()
+        single = Worker(bombs=len(sys.argv) == 2)
         print(single.ask(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None))
         single.close()

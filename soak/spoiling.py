@@ -27,20 +27,20 @@ VALUES: list[Any] = [
 LENGTHS = [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x40000000, 100_000]
 
 
-def spoil(kind: healthy.Kind, data: bytes, others: list[bytes], random: Random) -> bytes:
+def spoil(kind: healthy.Kind, data: bytes, random: Random) -> bytes:
     """The file's bytes, changed at random: by structure where the kind has one, else anywhere."""
     structured = STRUCTURED.get(kind.name)
     if structured is not None and random.random() < 0.5:
         return structured(data, random)
     for _ in range(random.choice((1, 1, 2, 4))):
-        data = random.choice(WAYS)(data, others, random)
+        data = random.choice(WAYS)(data, random)
     return data
 
 
 # Anywhere
 
 
-def flip(data: bytes, others: list[bytes], random: Random) -> bytes:
+def flip(data: bytes, random: Random) -> bytes:
     changed = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 8, 64))):
         if changed:
@@ -48,29 +48,28 @@ def flip(data: bytes, others: list[bytes], random: Random) -> bytes:
     return bytes(changed)
 
 
-def cut(data: bytes, others: list[bytes], random: Random) -> bytes:
+def cut(data: bytes, random: Random) -> bytes:
     return data[: random.randrange(len(data) + 1)]
 
 
-def remove(data: bytes, others: list[bytes], random: Random) -> bytes:
+def remove(data: bytes, random: Random) -> bytes:
     start = random.randrange(len(data) + 1)
     return data[:start] + data[start + random.randrange(1, 200) :]
 
 
-def repeat(data: bytes, others: list[bytes], random: Random) -> bytes:
+def repeat(data: bytes, random: Random) -> bytes:
     start = random.randrange(len(data) + 1)
     end = start + random.randrange(1, 400)
     return data[:end] + data[start:end] * random.choice((1, 1, 8, 100)) + data[end:]
 
 
-def splice(data: bytes, others: list[bytes], random: Random) -> bytes:
-    other = random.choice(others)
-    start, end = sorted(random.randrange(len(other) + 1) for _ in range(2))
+def splice(data: bytes, random: Random) -> bytes:
+    start, end = sorted(random.randrange(len(data) + 1) for _ in range(2))
     at = random.randrange(len(data) + 1)
-    return data[:at] + other[start:end] + data[at + random.choice((0, end - start)) :]
+    return data[:at] + data[start:end] + data[at + random.choice((0, end - start)) :]
 
 
-def length(data: bytes, others: list[bytes], random: Random) -> bytes:
+def length(data: bytes, random: Random) -> bytes:
     """A number of 2, 4 or 8 bytes, of which a length or a dimension may be one, near the beginning often."""
     form = random.choice("HIQ")
     size = struct.calcsize(form)
@@ -81,7 +80,7 @@ def length(data: bytes, others: list[bytes], random: Random) -> bytes:
     return data[:at] + struct.pack(random.choice("<>") + form, value) + data[at + size :]
 
 
-WAYS: list[Callable[[bytes, list[bytes], Random], bytes]] = [flip, cut, remove, repeat, splice, length]
+WAYS: list[Callable[[bytes, Random], bytes]] = [flip, cut, remove, repeat, splice, length]
 
 
 # By structure
@@ -137,7 +136,7 @@ def in_matlab(content: dict[str, Any]):
         if random.random() < 0.5 and data[128:132] == struct.pack("<I", 15):
             inner = zlib.decompress(data[136:])
             for _ in range(random.choice((1, 2, 4))):
-                inner = random.choice((flip, length, length, remove, repeat))(inner, [], random)
+                inner = random.choice((flip, length, length, remove, repeat))(inner, random)
             packed = zlib.compress(inner)
             return data[:128] + struct.pack("<II", 15, len(packed)) + packed
         for _ in range(10):
@@ -159,7 +158,7 @@ def in_png(data: bytes, random: Random) -> bytes:
         at += 12 + size
     number = random.randrange(len(chunks))
     kind, content = chunks[number]
-    chunks[number] = kind, random.choice((flip, length, cut, repeat))(content, [], random)
+    chunks[number] = kind, random.choice((flip, length, cut, repeat))(content, random)
     whole = data[:8]
     for kind, content in chunks:
         whole += (
@@ -194,7 +193,7 @@ def in_archive(data: bytes, random: Random) -> bytes:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
     name = random.choice([name for name in members if name.endswith("data.pkl")] * 3 + list(members))
     for _ in range(random.choice((1, 1, 2, 4))):
-        members[name] = random.choice(WAYS)(members[name], [members[name]], random)
+        members[name] = random.choice(WAYS)(members[name], random)
     packing = random.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
     with zipfile.ZipFile(buffer := io.BytesIO(), "w", packing) as archive:
         for name, content in members.items():
