@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from inspect import signature
@@ -21,7 +22,7 @@ from safetensors.torch import save
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from minipose.archives import read_archive
-from minipose.errors import InputError, shortened
+from minipose.errors import InputError
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
@@ -152,7 +153,7 @@ def _build(header: dict[str, str], tensors: dict[str, torch.Tensor], path: Path)
         arguments = json.loads(header["arguments"])
         for name, value in arguments.items():
             if isinstance(value, list | dict) or (isinstance(value, int) and value > _LARGEST_ARGUMENT):
-                raise ValueError(f"{name} = {shortened(value)}")
+                raise ValueError(f"{name} = {reprlib.repr(value)}")
         hook = register_module_parameter_registration_hook(refuse_more)
         try:
             with torch.device("meta"):
@@ -210,7 +211,10 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
         raise InputError(path, min(missing), "all that minipose writes", "a checkpoint without it")
     for name, value in expected.items():
         if found.get(name) != value:
-            started = f"{shortened(found.get(name))}, with which this run was started"
+            # What stands in a file may be lists of lists of lists: a text of any length.
+            there = found.get(name)
+            told = there if isinstance(there, str | int | float | None) else reprlib.repr(there)
+            started = f"{told}, with which this run was started"
             raise InputError(path, name, started, f"{value} in this call")
     history = content["history"]
     if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):

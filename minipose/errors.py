@@ -31,7 +31,7 @@ class InputError(ValueError):
     def __init__(self, file: str | Path, field: str, expected: str, found: object = None):
         message = f"{_cut(str(file))}: {_cut(field)}: expected {_cut(expected)}"
         if found is not None:
-            message += f", found {shortened(found)}"
+            message += f", found {_shortened(found)}"
         # A message from a library may hold line breaks; the promise is one line.
         line = " ".join(message.split())
         super().__init__("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))
@@ -42,7 +42,7 @@ class InputError(ValueError):
         return type(self), (str(self.file), self.field, self.expected, self.found)
 
 
-def shortened(value: object) -> str:
+def _shortened(value: object) -> str:
     """A value from a file as a message may hold it, whatever its length and depth."""
     nested = isinstance(value, list | tuple | dict | set)
     return _cut(_short.repr(value) if nested else str(value))
