@@ -193,7 +193,8 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
         raise InputError(path, "checkpoint", "a checkpoint to resume from", "no such file")
     content = read_archive(path, "checkpoint", "a whole checkpoint")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(path, "format", f"a minipose checkpoint of format {FORMAT}")
+        other = "another is resumed by the minipose that wrote it"
+        raise InputError(path, "format", f"a minipose checkpoint of format {FORMAT}; {other}")
     expected = {"network": type(network).__name__} | network.arguments | settings
     # An argument that is younger than the checkpoint had its default.
     usual = {

@@ -348,7 +348,7 @@ def test_damaged_checkpoints(tmp_path):
         with pytest.raises(InputError, match="expected a whole checkpoint, found a damaged file"):
             load_checkpoint(path, network(), {})
     torch.save([1, 2], path)
-    with pytest.raises(InputError, match="expected a minipose checkpoint of format 1"):
+    with pytest.raises(InputError, match="expected a minipose checkpoint of format 1; another is resumed by"):
         load_checkpoint(path, network(), {})
 
 
