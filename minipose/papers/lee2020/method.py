@@ -10,11 +10,11 @@ import torch
 from minipose import augmentation
 from minipose.experiments.records import Record
 from minipose.models.hourglass import StackedHourglass
+from minipose.optimization import Rate
 from minipose.papers.claims import Claim, Found, at, percent
 from minipose.papers.lee2020.tables import NO_COCO, NO_TRAINING, TABLE_1, TABLE_2, TABLE_3, kind
 from minipose.papers.newell2016.training import default
 from minipose.photometric import LEVELS, Photometric
-from minipose.training import Rate
 
 DRAWS = 1500
 NO_PCK = f"the PCK of the report's published program is none, and {NO_TRAINING}"

@@ -123,7 +123,7 @@ PLACES = (
     Place(
         "3.4",
         "RMSprop at 2.5e-4",
-        ("minipose.training:train", "minipose.training:build_optimizer"),
+        ("minipose.training:train", "minipose.optimization:build_optimizer"),
         ("test_training.py::test_one_step_is_plain_rmsprop",),
         "training",
         "The loop, on one screen",
@@ -131,7 +131,7 @@ PLACES = (
     Place(
         "3.4",
         "The rate that drops once, by 5",
-        ("minipose.training:Rate",),
+        ("minipose.optimization:Rate",),
         ("test_training.py::test_rate_drops_once_by_five",),
         "training",
         "The learning rate",
