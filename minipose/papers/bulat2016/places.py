@@ -75,7 +75,7 @@ PLACES = (
     Place(
         "3.1",
         "Phases of training",
-        (f"{EXPERIMENTS}:part_phases", f"{EXPERIMENTS}:phase"),
+        (f"{EXPERIMENTS}:part_phases", "minipose.recipes:set_phase"),
         ("test_part_heatmaps.py::test_three_phases_through_the_ordinary_loop",),
         CHAPTER,
         "Phases, and inputs",
