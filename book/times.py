@@ -1,11 +1,13 @@
-"""Time every page of the book that has cells, and write book/run-times.json: python book/times.py
+"""Time every page of the book that has cells, and write book/run-times.json: python book/times.py [PAGE ...]
 
+With names of pages (crops, heatmaps, ...) only these are timed, and the others keep their times.
 Each page runs as the book's build runs it, one after the other, its kernel's start included. Give the
 machine nothing else to do meanwhile.
 """
 
 import json
 import os
+import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -36,8 +38,11 @@ def seconds(page: Path) -> float:
 
 def main() -> None:
     os.environ["MINIPOSE_PAGES"] = "1"  # as book/pages.py sets it
-    measured = {}
+    names = sys.argv[1:]
+    measured = json.loads(FILE.read_text(encoding="utf-8"))["seconds"] if names else {}
     for page in executed(BOOK.parent):
+        if names and page.stem not in names:
+            continue
         measured[page.stem] = seconds(page)
         print(f"{page.stem:<24}{measured[page.stem]:6.1f} s", flush=True)
     record = {
@@ -45,7 +50,7 @@ def main() -> None:
         "cores": os.cpu_count(),
         "versions": records.versions(),
         "date": date.today().isoformat(),
-        "seconds": measured,
+        "seconds": {page.stem: measured[page.stem] for page in executed(BOOK.parent)},
     }
     with atomic(FILE) as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

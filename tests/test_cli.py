@@ -19,7 +19,7 @@ from minipose.arguments import parser
 from minipose.checkpoints import save_weights
 from minipose.cli import main
 from minipose.data import Puppets
-from minipose.experiments import records
+from minipose.experiments import cards, records
 
 
 @pytest.fixture
@@ -369,7 +369,7 @@ def test_predict_without_weights_named(tmp_path, photo, capsys):
 
 def test_every_shipped_network_is_tested_here():
     shipped = {"hg2-lspet-small", "hg2-puppets-small"}
-    for experiment in ("reference", "stages", "stacking"):
+    for experiment in cards.SOURCES:
         shipped |= records.read(experiment).results["shipped"].keys()
     assert set(minipose.pretrained.names()) == shipped
     for name in shipped:
