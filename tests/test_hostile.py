@@ -27,7 +27,7 @@ def test_a_message_is_one_short_line():
     error = InputError("a\x1b[2J", "x\ny", "z" * 10_000, {"deep": [[[[[[1]]]]]]})
     assert str(error).isprintable()
     assert str(error).startswith(r"a\x1b[2J: x y: expected zzz")
-    assert str(error).endswith("found {'deep': [[[...]]]}")
+    assert str(error).endswith("found {'deep': [[[[...]]]]}")
     assert len(str(error)) < hostile.LONGEST
 
 
