@@ -177,9 +177,8 @@ class Worker:
         self.process.kill() if self.process.poll() is None and not self.ended() else None
         code = self.process.wait()
         hung = code == -signal.SIGPROF
-        said = (
-            f"took more than {SECONDS} s" if hung else f"ended the process: {signal.strsignal(-code) or code}"
-        )
+        how = signal.strsignal(-code) if code < 0 else f"exit status {code}"
+        said = f"took more than {SECONDS} s" if hung else f"ended the process: {how}"
         return {"found": said, "seconds": SECONDS if hung else 0, "memory": 0}
 
     def ended(self) -> bool:

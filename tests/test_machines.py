@@ -13,7 +13,7 @@ def held(outcome):
     assert all(outcome.told), "a machine did not say what had happened"
     assert outcome.outlived < 60
     assert outcome.apart <= 1e-6  # from one process, after an epoch
-    assert outcome.same  # as a job that lost nobody, after all epochs
+    assert outcome.other == 0  # as a job that lost nobody, after all epochs
     return outcome.met()
 
 

@@ -320,7 +320,7 @@ def test_what_tolerance_says_is_the_packages(page, folder, made):
     sigmas = dict(zip(minipose.COCO.joints, Params("keypoints").kpt_oks_sigmas, strict=True))
     page.goto(f"{(folder / 'tolerance').as_uri()}.html")
     settled(page)
-    page.get_by_label("Joint").select_option("left hip")
+    page.get_by_label("Joint", exact=True).select_option("left hip")
     for right, down, times in ((20, 15, 1), (3, 4, 0.5), (0, 0, 2)):
         sliders = (("off to the right", right), ("off downwards", down), ("area", times))
         for name, value in sliders:
