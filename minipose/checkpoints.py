@@ -211,10 +211,10 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
     if missing:
         raise InputError(path, min(missing), "all that minipose writes", "a checkpoint without it")
     for name, value in expected.items():
-        if found.get(name) != value:
-            # What stands in a file may be lists of lists of lists: a text of any length.
-            there = found.get(name)
-            told = there if isinstance(there, str | int | float | None) else reprlib.repr(there)
+        there = found.get(name)
+        plain = isinstance(there, str | int | float | None)  # a file may hold tensors here, or lists of lists
+        if not plain or there != value:
+            told = there if plain else reprlib.repr(there)
             started = f"{told}, with which this run was started"
             raise InputError(path, name, started, f"{value} in this call")
     history = content["history"]

@@ -105,14 +105,15 @@ def change(tree: Any, random: Random) -> Any:
         if what == 0 and holder is not tree:
             del holder[key]
         elif what == 1 and isinstance(holder[key], int | float):
-            holder[key] = holder[key] * random.choice((-1, 0, 1e3, 1e9, 1e300))
+            factor = random.choice((-1, 0, 1e3, 1e9, 1e300))
+            holder[key] = holder[key] * (factor if abs(holder[key]) < 2**1000 else -1)
         elif what == 2 and isinstance(holder, list):
             holder[key:key] = [copy.deepcopy(holder[key])] * random.choice((1, 5, 300))
         elif what == 3:
             other, name = random.choice(places)
             holder[key] = copy.deepcopy(other[name])
         else:
-            holder[key] = random.choice(VALUES)
+            holder[key] = copy.deepcopy(random.choice(VALUES))  # which a later change may be in
     return tree[0] if tree else None
 
 
