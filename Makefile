@@ -24,8 +24,9 @@ BUILT := _build/built
 # What runs sees the commands of .venv first (`minipose`, `jupyter`) and finds its kernel there.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" JUPYTER_PREFER_ENV_PATH=1
 
-# What makes the lists of versions; it is not part of the project.
+# What makes the lists of versions, and files that harm: neither is part of the project.
 UV := uv==0.13.8
+ATHERIS := atheris==3.0.0
 
 .PHONY: help book notebooks test soak clean benchmark pictures oldest lock licences sbom
 .DELETE_ON_ERROR:
@@ -83,7 +84,10 @@ test: $(INSTALLED)
 		echo "Note: the pages are older than their sources; make book renews them"
 	@$(RUN) python -m pytest
 
+# The fuzzer has no wheel for some machines; the table then says so.
 soak: $(INSTALLED)
+	@test -d .venv/fuzz || $(BIN)/python -m pip install --quiet --no-deps --only-binary :all: \
+		--target .venv/fuzz $(ATHERIS) || true
 	@$(RUN) python -m soak
 
 notebooks: $(INSTALLED)

@@ -21,9 +21,12 @@ from minipose.inference import choose_device
 
 Anything = TypeVar("Anything")
 
-# All others wait while the first process validates, and PyTorch's own 10 minutes can be too few. A
-# process that dies needs no short limit: torchrun ends the others.
-PATIENCE = timedelta(hours=3)
+# How long a process waits for the others' part of a step. One that dies is noticed at once, a machine that
+# loses its power or its cable says nothing.
+PATIENCE = timedelta(minutes=10)
+# All others wait while the first process validates, and that may take longer.
+VALIDATION = timedelta(hours=3)
+_validation: distributed.ProcessGroup | None = None  # the same processes, with more patience
 
 
 def setup(device: str | torch.device = "auto") -> torch.device:
@@ -42,15 +45,20 @@ def setup(device: str | torch.device = "auto") -> torch.device:
         if local >= gpus:
             raise InputError("torchrun", "--nproc-per-node", f"at most {gpus}, a process for each GPU")
         device = torch.device("cuda", local)
+    global _validation
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    if _validation is None:
+        _validation = distributed.new_group(timeout=VALIDATION)
     return device
 
 
 def finish() -> None:
     """Leave the other processes; for the end of a program that went well."""
+    global _validation
     if distributed.is_initialized():
         distributed.destroy_process_group()
+        _validation = None
 
 
 def world() -> int:
@@ -79,8 +87,9 @@ def together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        # NCCL's error has a class of its own, Gloo's only a text.
-        if not isinstance(error, distributed.DistError) and (world() == 1 or "gloo" not in str(error)):
+        # NCCL's error has a class of its own, Gloo's only texts.
+        from_gloo = world() > 1 and any(words in str(error) for words in ("gloo", "caused pair closure"))
+        if not (from_gloo or isinstance(error, distributed.DistError)):
             raise
         gone = "another process has ended or cannot be reached: see its own last lines, or its torchrun's"
         raise ConnectionError(f"{gone}; training goes on from the last checkpoint with --resume") from error
@@ -127,7 +136,7 @@ def from_main(value: Anything) -> Anything:
     if world() == 1:
         return value
     values = [value]
-    distributed.broadcast_object_list(values, src=0)
+    distributed.broadcast_object_list(values, src=0, group=_validation)
     return values[0]
 
 

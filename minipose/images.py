@@ -24,7 +24,8 @@ except ImportError as error:  # opencv-python needs a graphics library that serv
 # photo, however small its file, takes more than a GiB.
 MOST_PIXELS = 110_000_000
 # What both OpenCV and Pillow read. JPEG includes MPO, a phone's JPEG with further pictures behind the first.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
+# JPEG 2000 is not among them: a damaged one crashed the decoder of OpenCV 4.11.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 
 
 def read_photo(path: str | Path) -> np.ndarray:
@@ -49,7 +50,9 @@ def decode_photo(data: bytes, path: str | Path, field: str) -> np.ndarray:
     except cv2.error as error:
         raise InputError(path, field, "a whole picture", f"a damaged one ({error.err})") from error
     if photo is None:
-        raise InputError(path, field, "a whole picture", f"{len(data)} damaged bytes")
+        # OpenCV 4.11, for one, is built without GIF.
+        expected = f"a whole picture of a kind that OpenCV {cv2.__version__} reads"
+        raise InputError(path, field, expected, f"{len(data)} bytes that it does not")
     return photo
 
 

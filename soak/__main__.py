@@ -14,7 +14,7 @@ import torch
 import minipose
 
 # Each is a module here with a function `figures()`.
-NAMES = ("kills", "disk", "machines", "long_runs", "numerics", "hostile")
+NAMES = ("kills", "disk", "machines", "long_runs", "numerics", "hostile", "guided")
 
 
 def main() -> int:

@@ -97,6 +97,8 @@ def photos(folder: Path) -> Any:
     )
     yield Bomb("a PPM that says 10 billion pixels", "photo.ppm", b"P6 100000 100000 255\n" + bytes(1000))
     yield Bomb("a TIFF cut in its tags", "photo.tiff", tiff[: len(tiff) - 40])
+    other = made(lambda place: healthy.photo(place / "photo.jp2"), "photo.jp2", folder)
+    yield Bomb("a JPEG 2000, of a kind that is not read", "photo.png", other)
     yield Bomb("an empty photo", "photo.jpg", b"")
     yield Bomb(
         "a picture of a kind that hides its size",
@@ -274,4 +276,5 @@ def archives(folder: Path) -> Any:
 
 def bombs(folder: Path) -> list[Bomb]:
     """All of them; `folder` is for the healthy files that some are made of."""
-    return [bomb for group in (photos, code, matlab, texts, archives) for bomb in group(folder)]
+    every = (bomb for group in (photos, code, matlab, texts, archives) for bomb in group(folder))
+    return [bomb for bomb in every if bomb.kind in healthy.KINDS]

@@ -95,22 +95,24 @@ class Reader:
         data = self.whole[name][place / kind.file]
         return name, self.spoil(kind, data, random.Random(f"{name} {number}"))
 
-    def judge(self, name: str, number: int | None) -> dict[str, Any]:
-        """Read a file; what became of it, "read", "refused" or else what went wrong."""
+    def judge(self, name: str, data: bytes, repair: bool, hostile: bool = False) -> dict[str, Any]:
+        """Read a file of a kind; what became of it, "read", "refused" or else what went wrong.
+
+        repair : put right the checksums that it would fail at first. hostile : it has to be refused.
+        """
         from minipose import InputError
 
-        which, data = self.case(name, number)
-        kind, place = self.kinds[which], self.place(which)
+        kind, place = self.kinds[name], self.place(name)
         try:
             (place / kind.file).write_bytes(data)
             Path("/proc/self/clear_refs").write_text("5")  # the highest use of memory counts from here
             before, started = _memory("VmRSS"), time.process_time()
             signal.setitimer(signal.ITIMER_PROF, SECONDS)  # whose signal ends the process
             try:
-                if kind.repair is not None and number is not None:
+                if kind.repair is not None and repair:
                     kind.repair(place)
                 kind.read(place)
-                found = "read" if number is not None else "was read, and not refused"
+                found = "was read, and not refused" if hostile else "read"
             except InputError as error:
                 plain = str(error).isprintable() and len(str(error)) <= LONGEST
                 found = "refused" if plain else f"a message that is no line: {str(error)[:300]!a}"
@@ -119,7 +121,7 @@ class Reader:
             signal.setitimer(signal.ITIMER_PROF, 0)
             taken = {"seconds": time.process_time() - started, "memory": _memory("VmHWM") - before}
         finally:
-            for path, content in self.whole[which].items():
+            for path, content in self.whole[name].items():
                 path.write_bytes(content)
             shutil.rmtree(place / "out", ignore_errors=True)
         if self.mark.exists():
@@ -127,6 +129,12 @@ class Reader:
         elif taken["memory"] > MEMORY:
             found = f"took {taken['memory'] >> 20} MiB"
         return {"found": found, **taken}
+
+
+def limit_memory() -> None:
+    """Far above what is allowed, so that a bomb is measured and the machine not harmed."""
+    most = _memory("VmSize") + 4 * MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def work(folder: Path, bombs: bool) -> None:
@@ -138,14 +146,15 @@ def work(folder: Path, bombs: bool) -> None:
     os.chdir(folder)
     reader = Reader(folder / "kinds")
     names = list(reader.bombs) if bombs else []
-    # Far above what is allowed, so that a bomb is measured and the machine not harmed.
-    most = _memory("VmSize") + 4 * MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    limit_memory()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # nothing that a library prints may pass for an answer
     print(json.dumps([list(reader.kinds), names]), file=answers, flush=True)
     for line in sys.stdin:
-        print(json.dumps(reader.judge(*json.loads(line))), file=answers, flush=True)
+        name, number = json.loads(line)
+        kind, data = reader.case(name, number)
+        judged = reader.judge(kind, data, repair=number is not None, hostile=number is None)
+        print(json.dumps(judged), file=answers, flush=True)
 
 
 # In the process that watches
@@ -191,7 +200,7 @@ class Worker:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait()
+        self.process.communicate()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

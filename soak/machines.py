@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -27,9 +28,11 @@ from soak.figures import ROOT, Figure, weights_apart
 
 # 9 people in steps of 4: in the last step one process has a crop, and the others none.
 PEOPLE, BATCH, EPOCHS, STEPS = 9, 4, 3, 3
-KILLED = 4  # the step in whose midst the last process ends: in the second epoch
+FAULT_AT = 4  # the step in whose midst something breaks: in the second epoch
+PATIENCE = timedelta(seconds=20)  # how long a process waits here for one that says nothing
 ADDRESSES = ("10.213.7.1", "10.213.7.2")
 PORT = 29513
+GONE = "another process has ended"
 HANGS = 500  # seconds in which a job here ends, however slow the machine
 
 Machine = tuple[str, ...]  # what precedes a command to run it there
@@ -37,9 +40,12 @@ HERE: Machine = ()
 
 
 def train(
-    folder: Path, accumulate: int = 1, epochs: int = EPOCHS, killed: int = -1
+    folder: Path, accumulate: int = 1, epochs: int = EPOCHS, fault: str = ""
 ) -> minipose.StackedHourglass:
-    """One process's part of a training, or all of it. In step `killed` the last process is no more."""
+    """One process's part of a training, or all of it.
+
+    fault : in step FAULT_AT the last process is killed ("kill"), or its machine loses its cable ("cut").
+    """
     torch.manual_seed(0)
     torch.set_num_threads(1)
     net = minipose.StackedHourglass(joints=16, stacks=2, features=16, depth=2)
@@ -51,10 +57,12 @@ def train(
                 file.write("".join(f"{number}\n" for number in crops.numbers))
             yield crops
 
-    def die(step: int, _: float) -> None:
-        if step == killed and distributed.rank() == distributed.world() - 1:
-            folder.with_suffix(".dead").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+    def break_off(step: int, _: float) -> None:
+        if fault and step == FAULT_AT and distributed.rank() == distributed.world() - 1:
+            folder.with_suffix(".broken").touch()
+            if fault == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            subprocess.run(["ip", "link", "set", "cable", "down"], check=True)
 
     training.batches = recorded
     try:
@@ -62,7 +70,7 @@ def train(
         minipose.train(
             net, Puppets(PEOPLE, seed=3, size=64), epochs=epochs, size=64, batch=BATCH, accumulate=accumulate,
             learning_rate=1e-2, optimizer="sgd", schedule="constant", device="cpu", progress=False,
-            folder=folder, resume=(folder / "checkpoint.pt").exists(), after_step=die,
+            folder=folder, resume=(folder / "checkpoint.pt").exists(), after_step=break_off,
         )  # fmt: skip
     finally:
         training.batches = prepared
@@ -99,11 +107,12 @@ def machines() -> Iterator[list[Machine]]:
 
 
 def launch(
-    folder: Path, on: list[Machine], processes: int, epochs: int = EPOCHS, killed: int = -1
+    folder: Path, on: list[Machine], processes: int, epochs: int = EPOCHS, fault: str = ""
 ) -> tuple[list[str], float]:
     """Run a job with so many processes on each machine, to its end.
 
-    Returns what each machine's torchrun printed, and the seconds that the job outlived its dead process.
+    Returns what each machine's torchrun printed, and the seconds from the fault, if any, to the job's end on
+    the machines that are left: one that lost its cable counts as switched off.
     """
     folder.with_suffix(".seen").unlink(missing_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
@@ -118,26 +127,27 @@ def launch(
             environment["GLOO_SOCKET_IFNAME"] = "cable"
         command = [*machine, sys.executable, "-m", "torch.distributed.run", *where]
         command += ["--nproc-per-node", str(processes), "-m", "soak.machines"]
-        command += [str(folder), str(epochs), str(killed)]
+        command += [str(folder), str(epochs), fault]
         output = folder.with_suffix(f".{number}.txt").open("w+")
         job = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=ROOT)
         jobs.append((job, output))
+    left = jobs[:-1] if fault == "cut" else jobs
     try:
-        for job, _ in jobs:
+        for job, _ in left:
             job.wait(HANGS)
     finally:
+        ended = time.time()
         for job, _ in jobs:
             job.kill()
-    ended = time.time()
+            job.wait()
     said = []
     for _, output in jobs:
         output.seek(0)
         said.append(output.read())
         output.close()
-    if killed < 0 and any(job.returncode for job, _ in jobs):
+    if not fault and any(job.returncode for job, _ in jobs):
         raise RuntimeError("\n".join(said))
-    dead = folder.with_suffix(".dead")
-    return said, ended - dead.stat().st_mtime if killed >= 0 else 0.0
+    return said, ended - folder.with_suffix(".broken").stat().st_mtime if fault else 0.0
 
 
 def seen(folder: Path) -> set[int]:
@@ -184,9 +194,9 @@ def lose_one(root: Path, on: list[Machine], processes: int) -> Outcome:
     # Longer, and the rounding of sums in another order would have grown: see book/many-gpus.md.
     net = train(root / "one", accumulate=processes * len(on), epochs=1)
     folder, whole = root / "many", root / "whole"
-    said, outlived = launch(folder, on, processes, killed=KILLED)
+    said, outlived = launch(folder, on, processes, fault="kill")
     # The dead one's torchrun knows the signal; on another machine the others only miss it.
-    told = ["SIGKILL" in said[-1], *("another process has ended" in text for text in said[:-1])]
+    told = ["SIGKILL" in said[-1], *(GONE in text for text in said[:-1])]
     distance, kept = apart(folder, net), len(training.read_history(folder / "history.csv"))
     launch(folder, on, processes)
     rest = seen(folder)
@@ -196,6 +206,20 @@ def lose_one(root: Path, on: list[Machine], processes: int) -> Outcome:
     # numbers have one sum in any order; of more, the rounding differs and grows: no job repeats another.
     most = 0.0 if processes * len(on) == 2 else float("inf")
     return Outcome(distance, once, told, outlived, kept, weights_apart(folder, whole), most)
+
+
+def lose_machine(root: Path, on: list[Machine]) -> tuple[bool, float, float]:
+    """Switch one machine off in the middle of an epoch, start the same line again with it, compare.
+
+    Returns whether the other said why it ended, the seconds until then, and how far the weights at the end
+    are from those of a job that lost nothing.
+    """
+    folder, whole = root / "off", root / "whole"
+    said, outlived = launch(folder, on, 1, fault="cut")
+    subprocess.run([*on[-1], "ip", "link", "set", "cable", "up"], check=True)
+    launch(folder, on, 1)
+    launch(whole, on, 1)
+    return all(GONE in text for text in said[:-1]), outlived, weights_apart(folder, whole)
 
 
 def figures() -> Iterator[Figure]:
@@ -208,15 +232,23 @@ def figures() -> Iterator[Figure]:
         yield Figure("two machines", why, asked, True)
         return
     with machines() as on, tempfile.TemporaryDirectory() as name:
+        told, outlived, other = lose_machine(Path(name), on)
+    what = f"two network namespaces, one off in mid-epoch, patience of {PATIENCE.seconds} s for a step"
+    found = f"over after {outlived:.1f} s, {'saying' if told else 'NOT saying'} why"
+    found += f"; resumed, weights {other:.0e} off"
+    met = told and outlived < PATIENCE.seconds + 60 and other == 0
+    yield Figure(what, found, "over within a minute more, and then the same weights as never off", met)
+    with machines() as on, tempfile.TemporaryDirectory() as name:
         outcome = lose_one(Path(name), on, 2)
     what = "two network namespaces of 2 processes, one killed in mid-epoch"
     yield Figure(what, str(outcome), asked, outcome.met())
 
 
-def process(folder: str, epochs: str, killed: str) -> None:
+def process(folder: str, epochs: str, fault: str) -> None:
     """What torchrun starts."""
+    distributed.PATIENCE = PATIENCE
     try:
-        train(Path(folder), epochs=int(epochs), killed=int(killed))
+        train(Path(folder), epochs=int(epochs), fault=fault)
     except ConnectionError as error:
         sys.exit(f"minipose: {error}")
     distributed.finish()

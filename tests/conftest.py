@@ -16,6 +16,10 @@ from minipose.data import Puppets
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
+# OpenCV 4 warps from the nearest 1/32 px, OpenCV 5 from the place itself: pixels differ by the grey levels
+# that lie between the two, and what is computed from them by more.
+EXACT_WARP = int(cv2.__version__.split(".")[0]) >= 5
+
 REAL = Path(os.environ.get("MINIPOSE_DATA", "") or "/nonexistent")
 
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import EXACT_WARP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import affine_grid, grid_sample
@@ -31,7 +32,8 @@ def test_mirror_comes_last():
 def test_mirror_of_the_picture_is_the_flipped_picture():
     photo = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     plain, mirrored = (Crop((33.3, 41.7), 50.0, 20.0, m).image(photo, 64) for m in (False, True))
-    assert np.abs(plain[:, ::-1].astype(int) - mirrored).max() <= 1
+    # In noise of 256 levels, 1/64 px across and as much down may be 8 levels, on each side.
+    assert np.abs(plain[:, ::-1].astype(int) - mirrored).max() <= (1 if EXACT_WARP else 17)
 
 
 def test_batched_fields_equal_single_ones():
@@ -74,7 +76,10 @@ def test_opencv_equals_grid_sample(side, angle, mirror):
     photo = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (120, 150, 3), np.uint8), (0, 0), 2)
     crop = Crop((140.2, 60.9), side, angle, mirror)  # reaches beyond the photo's right edge
     difference = crop.image(photo, 64).astype(float) - reference(photo, crop, 64)
-    assert np.abs(difference).max() <= 1.01
+    black_around = np.pad(photo.astype(float), ((1, 1), (1, 1), (0, 0)))
+    steepest = max(np.abs(np.diff(black_around, axis=axis)).max() for axis in (0, 1))
+    # At most 1/64 px from where it should be, across and down.
+    assert np.abs(difference).max() <= 1.01 + (0 if EXACT_WARP else 2 * steepest / 64)
     assert abs(difference.mean()) < 0.05
 
 

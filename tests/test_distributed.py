@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import EXACT_WARP
 
 import minipose
 from minipose import InputError, StackedHourglass, distributed, training
@@ -93,12 +94,13 @@ def plain(history):
 @pytest.mark.parametrize("name", NAMES)
 def test_two_processes_equal_one_with_two_micro_batches(both, name):
     one, (first, second), _ = both
+    rounding = 1e-6 if EXACT_WARP else 5e-6  # other pixels round otherwise
     for key, expected in one[name]["parameters"].items():
-        torch.testing.assert_close(first[name]["parameters"][key], expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(first[name]["parameters"][key], expected, atol=rounding, rtol=0)
         assert torch.equal(second[name]["parameters"][key], first[name]["parameters"][key]), key
     # Accuracies are left to the first process's running statistics, and here only losses are compared.
     losses = [[row["loss"] for row in found[name]["history"]] for found in (one, first)]
-    assert losses[1] == pytest.approx(losses[0], abs=1e-7)
+    assert losses[1] == pytest.approx(losses[0], abs=rounding / 10)
     rates = [[row["learning_rate"] for row in found[name]["history"]] for found in (one, first)]
     assert rates[0] == rates[1]
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 import torch
-from conftest import real_data
+from conftest import EXACT_WARP, real_data
 
 from minipose import cli, experiments, training
 from minipose.errors import InputError
@@ -278,7 +278,8 @@ def test_the_opening_of_a_record_repeats(one_thread, tmp_path):
         )  # fmt: skip
     same = records.describe(at.device) == record.device and records.versions() == record.versions
     # Another processor or version may round differently, and little differences grow.
-    assert losses == curve["loss"] if same else losses == pytest.approx(curve["loss"], rel=0.05)
+    near = pytest.approx(curve["loss"], rel=0.05 if EXACT_WARP else 0.15)
+    assert losses == (curve["loss"] if same else near)
 
 
 def test_scores_for_a_card_by_hand():

@@ -9,7 +9,7 @@ from scipy.io import loadmat
 
 from minipose import InputError
 from minipose.data.matlab import read_mat
-from soak import healthy, hostile
+from soak import guided, healthy, hostile
 
 SPOILED = 300
 
@@ -29,6 +29,14 @@ def test_a_message_is_one_short_line():
     assert str(error).startswith(r"a\x1b[2J: x y: expected zzz")
     assert str(error).endswith("found {'deep': [[[[...]]]]}")
     assert len(str(error)) < hostile.LONGEST
+
+
+def test_a_fuzzer_reaches_more_of_a_reader_than_its_healthy_file_does():
+    if why := guided.why_no_fuzzer():
+        pytest.skip(why)
+    outcome = guided.tried(("history.csv",), seconds=5)
+    assert not outcome.wrong
+    assert outcome.files > 100 and outcome.after > outcome.before > 0
 
 
 HARM = """

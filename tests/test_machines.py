@@ -24,6 +24,16 @@ def test_two_machines_one_of_which_loses_its_process(tmp_path):
         assert held(machines.lose_one(tmp_path, on, 1))
 
 
+def test_two_machines_one_of_which_vanishes(tmp_path):
+    if why := machines.why_no_machines():
+        pytest.skip(why)
+    with machines.machines() as on:
+        told, outlived, other = machines.lose_machine(tmp_path, on)
+    assert told, "the machine that was left did not say what had happened"
+    assert machines.PATIENCE.seconds - 5 < outlived < machines.PATIENCE.seconds + 60
+    assert other == 0  # as a job that lost nothing
+
+
 def test_four_processes_equal_one_that_takes_all_parts(tmp_path):
     net = machines.train(tmp_path / "one", accumulate=4, epochs=1)
     machines.launch(tmp_path / "four", [machines.HERE], 4, epochs=1)
@@ -33,7 +43,7 @@ def test_four_processes_equal_one_that_takes_all_parts(tmp_path):
 
 
 def test_a_killed_process_ends_the_job_on_one_machine(tmp_path):
-    said, outlived = machines.launch(tmp_path / "run", [machines.HERE], 2, killed=machines.KILLED)
+    said, outlived = machines.launch(tmp_path / "run", [machines.HERE], 2, fault="kill")
     assert "SIGKILL" in said[0] and outlived < 60
 
 
@@ -44,7 +54,11 @@ def test_an_error_of_our_own_is_not_taken_for_a_lost_process():
 
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError("[/gloo/transport/tcp/pair.cc:537] Read error"), torch.distributed.DistError()],
+    [
+        RuntimeError("[/gloo/transport/tcp/pair.cc:537] Read error"),
+        RuntimeError("Application timeout caused pair closure"),
+        torch.distributed.DistError(),
+    ],
 )
 def test_a_lost_process_in_one_line(monkeypatch, error):
     monkeypatch.setattr(distributed, "world", lambda: 2)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import EXACT_WARP
 
 from minipose import COCO, Crop
 from minipose.augmentation import RECIPES, draw
@@ -286,7 +287,8 @@ def test_the_device_does_what_the_loader_does(recipe):
     for loaded, stored in zip(batches(people, list(range(24)), size, 8, recipe, 1, 2), ours, strict=True):
         difference = (loaded.images.int() - stored.images.int()).abs().float()
         # One grey level of rounding before sharpening may become nine behind it.
-        assert difference.mean() < 0.3 and difference.max() <= 20
+        assert difference.mean() < (0.3 if EXACT_WARP else 0.5)
+        assert difference.max() <= (20 if EXACT_WARP else 40)
         torch.testing.assert_close(loaded.keypoints, stored.keypoints, rtol=0, atol=0, equal_nan=True)
         assert stored.images.is_contiguous(memory_format=torch.channels_last)
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import EXACT_WARP
 
 from minipose import MPII, Crop, InputError
 from minipose.augmentation import Draw
@@ -85,10 +86,9 @@ def test_people_up_to_s_pixels_equal_the_loaders_whatever_the_picture(augment):
     photo = np.random.default_rng(2).integers(0, 256, (150, 170, 3), np.uint8)
     crops = [Crop((20.4 + 19 * n, 75.9), 64.0 - 4 * n) for n in range(8)]
     found = differences(Photos([photo], crops), augment)
-    # OpenCV 4 rounds positions to 1/32 px, which sharp noise of 256 levels turns into as much as 8 + 8.
-    exact = int(cv2.__version__.split(".")[0]) >= 5
-    assert found.max() <= (2 if exact else 18)
-    assert found.mean() <= (0.01 if exact else 2)
+    # In sharp noise of 256 levels, 1/64 px across and as much down may be 8 levels, on each side.
+    assert found.max() <= (2 if EXACT_WARP else 18)
+    assert found.mean() <= (0.01 if EXACT_WARP else 2)
 
 
 def test_evaluation_crops_up_to_2s_pixels_are_the_middle_of_the_stored():
@@ -112,12 +112,12 @@ def test_larger_people_in_smooth_pictures_stay_within_2_levels(augment, low, hig
 def test_puppets():
     """Puppets of 1 to 1.4 S px: sharp edges, the same up to rounding when evaluated, softer when varied."""
     dataset = Puppets(24, seed=3, size=SIZE)
-    assert differences(dataset, "none").max() <= 1
+    assert differences(dataset, "none").max() <= (1 if EXACT_WARP else 9)
     varied = differences(dataset, "code")
     assert varied.mean() <= 2
     assert np.quantile(varied, 0.99) <= 25
     # Puppets whose crops are at most S px wide, at the same sharp edges.
-    assert differences(Puppets(24, seed=3, size=40), "code").max() <= 2
+    assert differences(Puppets(24, seed=3, size=40), "code").max() <= (2 if EXACT_WARP else 18)
 
 
 def test_the_largest_draws_find_no_black_inside_the_stored_crop(monkeypatch):

@@ -49,7 +49,7 @@ def test_the_oldest_set_is_the_lower_bounds():
         assert Version(oldest[name]).major == Version(bound).major, name
 
 
-def tested_versions_are_installed() -> bool:
+def installed_are_the_tested_versions() -> bool:
     for name, version in components.tested().items():
         with suppress(importlib.metadata.PackageNotFoundError):
             if importlib.metadata.version(name).partition("+")[0] != version:
@@ -67,7 +67,7 @@ def test_every_licence_goes_with_mit():
 
 
 def test_the_list_of_licences_is_up_to_date():
-    if not tested_versions_are_installed() or sys.platform != "linux":
+    if not installed_are_the_tested_versions() or sys.platform != "linux":
         pytest.skip("the list is of the tested versions on Linux")
     assert read("LICENCES.md") == licences.page()
 

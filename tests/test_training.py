@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from conftest import write_leeds
+from conftest import EXACT_WARP, write_leeds
 
 import minipose
 from minipose import InputError, StackedHourglass
@@ -66,7 +66,7 @@ def test_resident_crops_train_the_same_network(puppets):
         for net, kept in ((loaded, False), (resident, True))
     ]
     for a, b in zip(*histories, strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=0.03)
+        assert a["loss"] == pytest.approx(b["loss"], rel=0.03 if EXACT_WARP else 0.15)
 
 
 def test_same_seed_same_weights(puppets):
