@@ -109,7 +109,7 @@ def _train(added: argparse.ArgumentParser) -> None:
         "--supervision",
         choices=SUPERVISIONS,
         default="all",
-        help="loss after all hourglasses (default), the last one, or inside a single one after upsampling",
+        help="loss after all hourglasses (default), the last one, or inside a single one of 128 px or more",
     )
     last = "what the heatmaps pass through last; the paper's are linear (default)"
     added.add_argument("--activation", choices=list(ACTIVATIONS), default="linear", help=last)
@@ -170,7 +170,7 @@ def _evaluate(added: argparse.ArgumentParser) -> None:
 
 def _data(added: argparse.ArgumentParser) -> None:
     added.add_argument("name", nargs="?", choices=list(GUIDES), help="one data set; all without it")
-    added.add_argument("--root", help="a folder of yours to check, photo by photo")
+    added.add_argument("--root", help="your folder of lsp or lspet to check, photo by photo")
     added.add_argument(
         "--download",
         metavar="FOLDER",
@@ -179,7 +179,7 @@ def _data(added: argparse.ArgumentParser) -> None:
     added.add_argument(
         "--pack", metavar="FOLDER", help="write the data set as shards of crops into this folder"
     )
-    added.add_argument("--size", type=_count, default=256, help="crops of the shards, in px (default: 256)")
+    added.add_argument("--size", type=_count, help="crops of the shards, in px (default: 256)")
 
 
 def _experiment(added: argparse.ArgumentParser) -> None:

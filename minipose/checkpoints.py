@@ -12,6 +12,7 @@ import os
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
 from minipose.models.part_heatmap_regression import PartHeatmapRegression
-from minipose.skeletons import SKELETONS
+from minipose.skeletons import SKELETONS, Skeleton
 
 FORMAT = 1
 _ALL = (StackedHourglass, ConvolutionalPoseMachine, PartHeatmapRegression)
@@ -46,6 +47,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     stays.
     """
     path = Path(path)
+    if path.name in ("", "..") or path.is_dir():
+        raise InputError(path, "saving", "the name of a file", "a folder")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +87,7 @@ def save_weights(network: PoseNetwork, path: str | Path, half: bool = False) -> 
         "format": str(FORMAT),
         "network": type(network).__name__,
         "arguments": json.dumps(network.arguments),
-        "skeleton": network.skeleton.name,
+        "skeleton": _name_of(network.skeleton),
         "size": str(network.size),
         "crop": network.crop_rule,
     }
@@ -120,14 +123,12 @@ def load_weights(path: str | Path) -> PoseNetwork:
         )
     if header["network"] not in NETWORKS:
         raise InputError(path, "header.network", f"one of {', '.join(NETWORKS)}", header["network"])
-    if header["skeleton"] not in SKELETONS:
-        raise InputError(path, "header.skeleton", f"one of {', '.join(SKELETONS)}", header["skeleton"])
     network = _build(header, tensors, path)
     try:
         size = int(header["size"])
     except ValueError as error:
         raise InputError(path, "header.size", "a whole number of px", header["size"]) from error
-    skeleton = SKELETONS[header["skeleton"]]
+    skeleton = _skeleton_of(header["skeleton"], path)
     if len(skeleton) != network.joints:
         raise InputError(path, "header.skeleton", f"a skeleton of {network.joints} joints", skeleton.name)
     if not 0 < size <= _LARGEST_SIZE or size % network.multiple:
@@ -137,6 +138,27 @@ def load_weights(path: str | Path) -> PoseNetwork:
     network.skeleton, network.size = skeleton, size
     network.crop_rule = header["crop"]
     return network.eval()
+
+
+def _name_of(skeleton: Skeleton) -> str:
+    """A skeleton's name if the package knows it, else all of it as JSON."""
+    known = SKELETONS.get(skeleton.name) == skeleton
+    return skeleton.name if known else json.dumps(asdict(skeleton))
+
+
+def _skeleton_of(text: str, path: Path) -> Skeleton:
+    if text in SKELETONS:
+        return SKELETONS[text]
+    try:
+        fields = json.loads(text)
+        for name in ("joints", "scored"):
+            fields[name] = tuple(fields[name])
+        fields["limbs"] = tuple((first, second) for first, second in fields["limbs"])
+        fields["sigmas"] = tuple(map(float, fields["sigmas"])) if fields["sigmas"] else None
+        return Skeleton(**fields)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        expected = f"one of {', '.join(SKELETONS)}, or a whole skeleton"
+        raise InputError(path, "header.skeleton", expected, text) from error
 
 
 def _build(header: dict[str, str], tensors: dict[str, torch.Tensor], path: Path) -> PoseNetwork:
@@ -211,7 +233,7 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
     if missing:
         raise InputError(path, min(missing), "all that minipose writes", "a checkpoint without it")
     for name, value in expected.items():
-        there = found.get(name)
+        there = found.get(name, value)  # a setting that is younger than the checkpoint is not compared
         plain = isinstance(there, str | int | float | None)  # a file may hold tensors here, or lists of lists
         if not plain or there != value:
             told = there if plain else reprlib.repr(there)

@@ -22,6 +22,7 @@ from minipose.data.files import GUIDES
 from minipose.data.lsp import check_folder
 from minipose.data.shards import pack
 from minipose.errors import InputError
+from minipose.evaluation import number
 from minipose.images import read_photo
 from minipose.inference import choose_device
 from minipose.oks import average_precision, coco_results
@@ -51,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"minipose: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("minipose: interrupted; `train` goes on with the same command and --resume", file=sys.stderr)
+        begun = options.run is train and (_run_folder(options) / "checkpoint.pt").exists()
+        goes_on = "; the same command and --resume go on from the last whole epoch" if begun else ""
+        print(f"minipose: interrupted{goes_on}", file=sys.stderr)
         return 130
     return 0
 
@@ -85,6 +88,8 @@ def train(options: argparse.Namespace) -> None:
     depth = max(1, (options.size // 16).bit_length() - 1)  # down to 4x4 cells, or a little more
     if options.size < 32 or options.size % (4 * 2**depth):
         raise InputError("command line", "--size", "64, 96, 128, 256 or the like", options.size)
+    if options.supervision == "upsampling" and (options.stacks != 1 or depth < 3):
+        raise InputError("command line", "--supervision upsampling", "--stacks 1 and a --size of 128 or more")
     if options.data == "puppets":
         dataset: PoseDataset = InMemory(Puppets(options.count, options.seed, options.size))
         validation: PoseDataset = InMemory(Puppets(500, UNSEEN_SEED, options.size))
@@ -108,7 +113,7 @@ def train(options: argparse.Namespace) -> None:
         )
     except ValueError as error:
         raise InputError("command line", "network", "arguments that fit together", str(error)) from error
-    folder = Path(options.out or f"runs/{options.data}")
+    folder = _run_folder(options)
     if distributed.launched():
         # It repeats a command after a failure: the same line has to begin a run and to continue it.
         options.resume &= (folder / "checkpoint.pt").exists()
@@ -136,6 +141,8 @@ def evaluate(options: argparse.Namespace) -> None:
     _refuse_unread(options)
     network = minipose.load(options.weights)
     dataset = _measured(options, network.size or 128)
+    if options.results:
+        _check_results(Path(options.results), Path(options.annotations))
     if options.by_visibility and not dataset.has_occlusion:
         raise InputError(options.data, "--by-visibility", "labels that tell occluded from visible joints")
     found = minipose.evaluate(
@@ -149,25 +156,38 @@ def evaluate(options: argparse.Namespace) -> None:
     }  # fmt: skip
     if options.by_visibility:
         split = found.by_visibility(dataset.normalizer, 0.5)
-        means = {name: result.weighted_mean for name, result in split.items()}
+        means = {name: number(result.weighted_mean) for name, result in split.items()}
         metric = report["results"][1]["metric"]
         report["by_visibility"] = {
             "metric": metric, "normalizer": dataset.normalizer, "mean_over_labels": means
         }  # fmt: skip
+    results = None
     if isinstance(dataset, COCO):
         results = coco_results(dataset, found.predicted, found.scores)
-        report["official"] = average_precision(dataset, results)
         if dataset.skeleton is SKELETON:
+            report["official"] = average_precision(dataset, results)
             report["student_report"] = report_pck.both(found, dataset)
-        if options.results:
-            with atomic(options.results) as partial:
-                partial.write_text(json.dumps(results))
     if options.data == "lspet" and options.split != "held-out":
         print(
             "note: the shipped network was trained on people of LSPET; --split held-out are not",
             file=sys.stderr,
         )
-    print(json.dumps(report, indent=2) if options.json else _table(report))
+    print(json.dumps(report, indent=2, allow_nan=False) if options.json else _table(report))
+    if options.results:
+        with atomic(options.results) as partial:
+            partial.write_text(json.dumps(results))
+
+
+def _check_results(results: Path, annotations: Path) -> None:
+    """Before anything is measured: a place for a new file, and not the one that is read."""
+    if results.resolve() == annotations.resolve():
+        raise InputError(results, "--results", "another file than the annotations")
+    if results.is_dir() or not results.name or not results.resolve().parent.is_dir():
+        raise InputError(results, "--results", "a file in a folder that is there")
+
+
+def _run_folder(options: argparse.Namespace) -> Path:
+    return Path(options.out or f"runs/{options.data}")
 
 
 def data(options: argparse.Namespace) -> None:
@@ -176,7 +196,7 @@ def data(options: argparse.Namespace) -> None:
         if options.root or options.download or options.pack:
             raise InputError("command line", "NAME", "the data set that the folder should hold")
         print("\n\n".join(f"{name}\n{guide}" for name, guide in GUIDES.items()))
-        print("\nminipose data NAME --root DIR checks a folder of yours.")
+        print("\nminipose data lsp --root DIR, or lspet, checks a folder of yours.")
     elif options.download:
         if options.root or options.pack:
             raise InputError("command line", "--download", "neither --root nor --pack beside it")
@@ -185,11 +205,13 @@ def data(options: argparse.Namespace) -> None:
             expected += f" {options.name}` says where to get this one"
             raise InputError(options.name, "--download", expected)
         print("\n".join(f"{path} is there" for path in fetch(options.name, options.download)))
+    elif options.size is not None and not options.pack:
+        raise InputError("command line", "--size", "--pack beside it, whose crops it is for")
     elif options.name in ("lsp", "lspet") and options.root is not None:
         dataset = {"lsp": LSP, "lspet": LSPET}[options.name](options.root)
         print(check_folder(dataset))
         if options.pack:
-            pack(dataset, options.pack, options.size)
+            pack(dataset, options.pack, options.size or 256)
             print(f"wrote {options.pack}: read it with minipose.data.Packed({options.pack!r})")
     elif options.pack:
         raise InputError("command line", "--pack", "lsp or lspet and its --root", options.name)
@@ -271,9 +293,9 @@ def _table(report: dict) -> str:
         lines[0] += f", averaged over crops {scales} times as large"
     lines.append(" " * 24 + "".join(f"{r['metric'] + ' (' + r['normalizer'] + ')':>18}" for r in results))
 
-    def line(name, values):
+    def line(name, values, width=24):
         cells = (f"{'-':>18}" if v is None else f"{v:>18.3f}" for v in values)
-        return f"{name:<24}" + "".join(cells)
+        return f"{name:<{width}}" + "".join(cells)
 
     lines += [line(joint, [r["per_joint"][joint] for r in results]) for joint in results[0]["per_joint"]]
     for mean in ("mean_over_labels", "mean_over_limb_joints", "mean_over_joints"):
@@ -283,14 +305,14 @@ def _table(report: dict) -> str:
         lines.append(line(f"  the same, stage {k + 1}", values))
     if split := report.get("by_visibility"):
         for name, value in split["mean_over_labels"].items():
-            lines.append(f"{name + ' joints, ' + split['metric'] + ', mean over labels':<42}{value:>18.3f}")
+            lines.append(line(f"{name} joints, {split['metric']}, mean over labels", [value], 42))
     lines += [f"official {name:<15}{value:>18.3f}" for name, value in report.get("official", {}).items()]
     if theirs := report.get("student_report"):
         rulers = ", ".join(f"{count} by {name}" for name, count in theirs["rulers"].items())
         lines.append(
-            f"{'student report (' + theirs['metric'] + ')':<24}{theirs['mean_over_joints']:>18.3f}  {rulers}"
+            line(f"student report ({theirs['metric']})", [theirs["mean_over_joints"]]) + f"  {rulers}"
         )
-        lines.append(f"{'  as its code counts':<24}{theirs['as_its_code']['mean_over_joints']:>18.3f}")
+        lines.append(line("  as its code counts", [theirs["as_its_code"]["mean_over_joints"]]))
     lines.append(
         f"{results[0]['left_out']} people left out: their {results[0]['normalizer']} is not labelled"
     )

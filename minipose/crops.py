@@ -107,9 +107,13 @@ class Crop:
         matrix = self.matrix(size).numpy()
         # A crop may be much larger than the photo; more than one pixel for all of it is never needed.
         reduction = int(min(float(self.side) / size, max(photo.shape[:2])))
-        if reduction >= 2 and float(self.side) > 2 * size:
-            photo, matrix = _reduced(photo, matrix, size, reduction)
+        reduced = reduction >= 2 and float(self.side) > 2 * size
+        if reduced or max(photo.shape) > _WIDEST:
+            photo, matrix = _reduced(photo, matrix, size, reduction if reduced else 1)
         return cv2.warpAffine(photo, matrix[:2], (size, size), flags=cv2.INTER_LINEAR)
+
+
+_WIDEST = 32_000  # px; beyond 32,766 OpenCV 4 warps nothing
 
 
 def _sane(*values: float) -> bool:

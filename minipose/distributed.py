@@ -26,7 +26,6 @@ Anything = TypeVar("Anything")
 PATIENCE = timedelta(minutes=10)
 # All others wait while the first process validates, and that may take longer.
 VALIDATION = timedelta(hours=3)
-_validation: distributed.ProcessGroup | None = None  # the same processes, with more patience
 
 
 def setup(device: str | torch.device = "auto") -> torch.device:
@@ -37,28 +36,25 @@ def setup(device: str | torch.device = "auto") -> torch.device:
     """
     if not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return choose_device(device)
-    local, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
-    if local < gpus:
-        torch.cuda.set_device(local)  # first, or every process opens GPU 0
+    number, gpus = os.environ.get("LOCAL_RANK"), torch.cuda.device_count()
+    if number is not None and int(number) < gpus:
+        torch.cuda.set_device(int(number))  # first, or every process opens GPU 0
     device = choose_device(device)
-    if device.type == "cuda":
-        if local >= gpus:
+    if device.type == "cuda" and number is not None:
+        if int(number) >= gpus:
             raise InputError("torchrun", "--nproc-per-node", f"at most {gpus}, a process for each GPU")
-        device = torch.device("cuda", local)
-    global _validation
+        device = torch.device("cuda", int(number))
+    elif device.type == "cuda" and device.index is None:  # a program that has joined by itself chose its GPU
+        device = torch.device("cuda", torch.cuda.current_device())
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-    if _validation is None:
-        _validation = distributed.new_group(timeout=VALIDATION)
     return device
 
 
 def finish() -> None:
     """Leave the other processes; for the end of a program that went well."""
-    global _validation
     if distributed.is_initialized():
         distributed.destroy_process_group()
-        _validation = None
 
 
 def world() -> int:
@@ -88,11 +84,14 @@ def together() -> Iterator[None]:
         yield
     except RuntimeError as error:
         # NCCL's error has a class of its own, Gloo's only texts.
-        from_gloo = world() > 1 and any(words in str(error) for words in ("gloo", "caused pair closure"))
-        if not (from_gloo or isinstance(error, distributed.DistError)):
+        text = str(error).strip()
+        from_gloo = any(words in text for words in ("gloo", "caused pair closure"))
+        if world() == 1 or not (from_gloo or isinstance(error, distributed.DistError)):
             raise
         gone = "another process has ended or cannot be reached: see its own last lines, or its torchrun's"
-        raise ConnectionError(f"{gone}; training goes on from the last checkpoint with --resume") from error
+        goes_on = "training goes on from the last checkpoint with --resume"
+        said = text.splitlines()[-1][:300] if text else type(error).__name__
+        raise ConnectionError(f"{gone}; {goes_on} (PyTorch says: {said})") from error
 
 
 def share(numbers: list[int], batch: int, rank: int, world: int) -> list[int]:
@@ -131,13 +130,30 @@ def total(value: torch.Tensor) -> float:
     return value.item()
 
 
-def from_main(value: Anything) -> Anything:
+def patient() -> distributed.ProcessGroup | None:
+    """All processes once more, as a group that waits as long as validation may take; alone None."""
+    return distributed.new_group(timeout=VALIDATION) if world() > 1 else None
+
+
+def dissolve(group: distributed.ProcessGroup | None) -> None:
+    """The end of a group of `patient`."""
+    if group is not None:
+        distributed.destroy_process_group(group)
+
+
+def from_main(value: Anything, group: distributed.ProcessGroup | None = None) -> Anything:
     """The first process's value, for all; they wait for it here."""
     if world() == 1:
         return value
     values = [value]
-    distributed.broadcast_object_list(values, src=0, group=_validation)
+    distributed.broadcast_object_list(values, src=0, group=group)
     return values[0]
+
+
+def wait(group: distributed.ProcessGroup | None = None) -> None:
+    """Until all processes are here."""
+    if world() > 1:
+        distributed.barrier(group=group)
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
@@ -27,8 +27,10 @@ from minipose.inference import (
 )
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
-from minipose.presence import PrecisionRecall, precision_recall
 from minipose.skeletons import Skeleton, convert
+
+if TYPE_CHECKING:
+    from minipose.presence import PrecisionRecall
 
 
 @dataclass(repr=False)
@@ -98,6 +100,8 @@ class Evaluation:
 
         joint : "knee", "ankle" ..., or a whole name. by : the heatmap's "max" or its "mean".
         """
+        from minipose.presence import precision_recall  # a question of its own, asked by few
+
         names = self.skeleton.joints
         chosen = [j for j, name in enumerate(names) if joint in (name, name.split("_", 1)[-1])]
         if not chosen or by not in ("max", "mean"):
@@ -123,14 +127,14 @@ class Evaluation:
             "normalizer": normalizer,
             "people": result.people,
             "left_out": result.left_out,
-            "mean_over_joints": _number(result.of(scored).mean),
-            "mean_over_labels": _number(result.of(scored).weighted_mean),
-            "mean_over_all_labels": _number(result.of(everything).weighted_mean),
-            "mean_over_limb_joints": _number(result.of(limbs).mean),
+            "mean_over_joints": number(result.of(scored).mean),
+            "mean_over_labels": number(result.of(scored).weighted_mean),
+            "mean_over_all_labels": number(result.of(everything).weighted_mean),
+            "mean_over_limb_joints": number(result.of(limbs).mean),
             "mean_over_joints_by_stage": [
-                _number(self.pck(normalizer, threshold, k).of(scored).mean) for k in stages
+                number(self.pck(normalizer, threshold, k).of(scored).mean) for k in stages
             ],
-            "per_joint": dict(zip(self.skeleton.joints, map(_number, result.per_joint), strict=True)),
+            "per_joint": dict(zip(self.skeleton.joints, map(number, result.per_joint), strict=True)),
         }
 
     def _labelled(self, visibility: torch.Tensor) -> torch.Tensor:
@@ -139,7 +143,8 @@ class Evaluation:
         return visibility
 
 
-def _number(value: float | torch.Tensor) -> float | None:
+def number(value: float | torch.Tensor) -> float | None:
+    """A plain number, None for NaN, which JSON has no word for."""
     return None if math.isnan(value) else float(value)
 
 
@@ -201,7 +206,10 @@ def evaluate(
         torch.cat(means),
         torch.stack([torch.from_numpy(s.keypoints) for s in samples]),
         torch.stack([torch.from_numpy(s.visibility) for s in samples]),
-        {name: torch.tensor([s.sizes[name] for s in samples]).double() for name in ("head", "torso", "box")},
+        {
+            name: torch.tensor([s.sizes[name] for s in samples], dtype=torch.float64)
+            for name in ("head", "torso", "box")
+        },
         dataset.skeleton,
         dataset.has_occlusion,
         [i for i, name in enumerate(dataset.skeleton.joints) if name not in skeleton.joints],

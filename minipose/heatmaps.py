@@ -37,7 +37,7 @@ def encode_heatmaps(keypoints, visibility, size: tuple[int, int] = (64, 64), sig
 
     Parameters
     ----------
-    keypoints : (B, J, 2) map px; any values, inside the map or not.
+    keypoints : (B, J, 2) map px, inside the map or not; finite where labelled.
     visibility : (B, J); 0 gives an all-zero map, 1 (occluded) and 2 (visible) both a Gaussian.
     size : (height, width) of the maps.
     sigma : standard deviation in map px, > 0.

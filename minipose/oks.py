@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from typing import Any
 
 import torch
 
-from minipose.data.coco import COCO
+from minipose.data.coco import COCO, SKELETON
+from minipose.data.files import read_json
+from minipose.data.sample import UNLABELLED
 from minipose.errors import InputError
 
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
@@ -49,7 +52,7 @@ def average_precision(dataset: COCO, results: list[dict[str, Any]]) -> dict[str,
 
     As the official protocol has it, every labelled person in these photos counts, also those whom
     the data set left out: a filtered set cannot reach a recall of 1. A figure is -1 where no person
-    is of that size.
+    is of that size. Raises `InputError` where the joints are not COCO's.
     """
     try:
         from pycocotools.coco import COCO as Truth
@@ -59,11 +62,33 @@ def average_precision(dataset: COCO, results: list[dict[str, Any]]) -> dict[str,
 
     if not results:
         raise InputError("results", "records", "at least one person")
+    if dataset.skeleton is not SKELETON:
+        raise InputError(dataset.annotations, "categories[].keypoints", "COCO's 17 joints, for COCO's scores")
     with contextlib.redirect_stdout(io.StringIO()):  # it talks a lot
-        truth = Truth(str(dataset.annotations))
-        evaluation = COCOeval(truth, truth.loadRes(results), "keypoints")
+        truth = Truth()
+        truth.dataset = _complete(read_json(dataset.annotations), dataset)
+        truth.createIndex()
+        # Copies: it writes into the records that it is given.
+        evaluation = COCOeval(truth, truth.loadRes([dict(record) for record in results]), "keypoints")
         evaluation.params.imgIds = sorted({person["image_id"] for person in dataset.people})
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     return dict(zip(FIGURES, map(float, evaluation.stats), strict=True))
+
+
+def _complete(content: dict[str, Any], dataset: COCO) -> dict[str, Any]:
+    """A file's content with what the tool needs and a file may lack, its people numbered from 1.
+
+    The tool takes an id of 0 for nobody. A person of unknown area is measured by that of the box.
+    """
+    people = []
+    for number, person in enumerate(filter(dataset.is_person, content["annotations"]), start=1):
+        area = person.get("area")
+        known = isinstance(area, int | float) and not isinstance(area, bool)
+        people.append(person | {
+            "id": number, "category_id": dataset.category, "iscrowd": int(bool(person.get("iscrowd", 0))),
+            "area": area if known else math.prod(person["bbox"][2:]),
+            "num_keypoints": sum(seen > UNLABELLED for seen in person["keypoints"][2::3]),
+        })  # fmt: skip
+    return content | {"annotations": people, "categories": [{"id": dataset.category, "name": "person"}]}

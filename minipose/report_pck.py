@@ -14,7 +14,7 @@ import torch
 
 from minipose import metrics
 from minipose.data.coco import COCO
-from minipose.evaluation import Evaluation
+from minipose.evaluation import Evaluation, number
 
 THRESHOLD = 0.2
 # A heatmap that is nowhere higher says that its joint is absent (its section 3.4.1).
@@ -88,13 +88,12 @@ def both(found: Evaluation, dataset: COCO) -> dict:
     meant, counted = fallback_pck(found), as_its_code(found, dataset)
 
     def by_joint(values: torch.Tensor) -> dict[str, float | None]:
-        numbers = (None if np.isnan(value) else value for value in values.tolist())
-        return dict(zip(found.skeleton.joints, numbers, strict=True))
+        return dict(zip(found.skeleton.joints, map(number, values), strict=True))
 
     return {
         "metric": f"PCK@{THRESHOLD}",
-        "mean_over_joints": meant.pck.mean,
+        "mean_over_joints": number(meant.pck.mean),
         "per_joint": by_joint(meant.pck.per_joint),
         "rulers": meant.rulers,
-        "as_its_code": {"mean_over_joints": float(counted.mean()), "per_joint": by_joint(counted)},
+        "as_its_code": {"mean_over_joints": number(counted.mean()), "per_joint": by_joint(counted)},
     }

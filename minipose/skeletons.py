@@ -11,6 +11,8 @@ from functools import cached_property
 
 import torch
 
+from minipose.errors import InputError
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -18,8 +20,8 @@ class Skeleton:
 
     Parameters
     ----------
-    name : short name, as stored in weights files.
-    joints : the J joint names, in the order of the dataset's arrays.
+    name : short name, as stored in weights files; a skeleton of yours is stored there as a whole.
+    joints : the J joint names, in the order of the dataset's arrays; "left_" and "right_" mirror each other.
     limbs : pairs of joint numbers to join when drawing.
     scored : joint numbers that the dataset's usual mean is taken over.
     sigmas : COCO's per-joint constants for OKS, or None where OKS is not defined.
@@ -30,6 +32,15 @@ class Skeleton:
     limbs: tuple[tuple[int, int], ...]
     scored: tuple[int, ...]
     sigmas: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        numbers = {*self.scored, *(number for limb in self.limbs for number in limb)}
+        texts = all(isinstance(text, str) for text in (self.name, *self.joints))
+        if not texts or len(set(self.joints)) < len(self) or not numbers <= set(range(len(self))):
+            raise ValueError("a skeleton needs a name, joints by different names, and limbs of their numbers")
+        left, right = ({j[len(s) :] for j in self.joints if j.startswith(s)} for s in ("left_", "right_"))
+        if left != right:
+            raise ValueError(f"{self.name} has one side only of {', '.join(sorted(left ^ right))}")
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -94,6 +105,8 @@ def convert(values, source: Skeleton, target: Skeleton, axis: int, missing: floa
     shape[axis] = len(target)
     converted = values.new_full(shape, missing)
     shared = [(source.index(name), i) for i, name in enumerate(target.joints) if name in source.joints]
+    if not shared:
+        raise InputError("skeletons", "joints", f"one of {target.name}'s by the same name", source.joints)
     take, put = (torch.tensor(numbers, device=values.device) for numbers in zip(*shared, strict=True))
     return converted.index_copy(axis, put, values.index_select(axis, take))
 

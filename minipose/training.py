@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -33,6 +35,8 @@ from minipose.inference import place, prepare
 from minipose.models.network import PoseNetwork
 from minipose.optimization import Rate, build_optimizer
 from minipose.pipeline import Batch, batches, order
+
+FILES = ("checkpoint.pt", "history.csv", "weights.safetensors")
 
 
 @distributed.together()
@@ -84,7 +88,7 @@ def train(
     after_step : called in every process after each step with its number, counted from 0 over all epochs,
         and its loss. What it raises ends the training; `resume` continues after the last whole epoch.
 
-    On a GPU the network is compiled where Triton is installed, and computes in bfloat16 where the
+    On a GPU the network is compiled while it trains, where Triton can, and computes in bfloat16 where the
     GPU does; everywhere the loss is float32.
 
     Under torchrun all processes call this with the same arguments and train one network; the first
@@ -97,12 +101,18 @@ def train(
     if len(dataset.skeleton) != network.joints:
         expected = f"{len(dataset.skeleton)}, as in {dataset.skeleton.name}"
         raise InputError("train", "network.joints", expected, network.joints)
-    if len(dataset) == 0:
-        raise InputError("train", "dataset", "at least one person", "none")
+    for name, people in (("dataset", dataset), ("validation", validation)):
+        if people is not None and len(people) == 0:
+            raise InputError("train", name, "at least one person", "none")
     device = distributed.setup(device)
+    everybody = distributed.patient()
     main, pieces = distributed.is_main(), distributed.world() * accumulate
-    if accumulate < 1:
-        raise ValueError(f"accumulate must be at least 1, found {accumulate}")
+    least = {"batch": (batch, 1), "accumulate": (accumulate, 1), "epochs": (epochs, 0), "size": (size, 1)}
+    for name, (found, bound) in least.items():
+        if found < bound:
+            raise ValueError(f"{name} must be at least {bound}, found {found}")
+    if size % network.multiple:
+        raise InputError("train", "size", f"a multiple of {network.multiple} px for this network", size)
     if batch % pieces:
         raise InputError("train", "batch", f"a multiple of {pieces} (processes x accumulate)", batch)
     half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -115,8 +125,9 @@ def train(
     settings = {
         "people": len(dataset), "size": size, "batch": batch, "micro-batches": pieces, "augment": augment,
         "learning_rate": learning_rate, "optimizer": optimizer, "schedule": schedule, "patience": patience,
-        "seed": seed,
+        "seed": seed, "validation people": 0 if validation is None else len(validation),
         "trained tensors": sum(p.requires_grad for p in network.parameters()),
+        "supervised": str(network.supervised), "first and last": f"{dataset[0].id}, {dataset[-1].id}",
     }  # fmt: skip
     history: list[dict[str, float]] = []
     if resume:
@@ -125,16 +136,18 @@ def train(
         state = load_checkpoint(folder / "checkpoint.pt", network, settings)
         load_optimizer(stepper, state["optimizer"], folder / "checkpoint.pt")
         history = state["history"]
-    elif folder is not None and any((folder / name).exists() for name in ("checkpoint.pt", "history.csv")):
+        if len(history) > epochs:
+            raise InputError("train", "epochs", f"at least the {len(history)} that are done", epochs)
+    elif folder is not None and any((folder / name).exists() for name in FILES):
         another = "a folder without an earlier run, or --resume (resume=True) to continue that one"
         raise InputError(folder, "folder", another)
-    if distributed.from_main((settings, len(history))) != (settings, len(history)):
+    if distributed.from_main((settings, len(history)), everybody) != (settings, len(history)):
         raise InputError("train", "settings", "the same people, arguments and checkpoint in every process")
     if folder is not None and main:
         make_folder(folder)  # now, and not after the first epoch
         if history:
             save_history(history, folder / "history.csv")  # a kill may have come between the two files
-    if device.type == "cuda" and find_spec("triton"):
+    if compiles(device):
         network.compile()  # in place, so that parameters keep their names
     distributed.same_everywhere(network)
     part = distributed.parallel(PartOfLoss(network, device, half))
@@ -144,6 +157,7 @@ def train(
         from minipose.resident import Resident  # only where asked for: it makes a GPU faster, nothing else
 
         stored = Resident(dataset, size, device, progress and main)
+        distributed.wait(everybody)
 
     for epoch in range(len(history), epochs):
         started, total = time.perf_counter(), 0.0
@@ -189,7 +203,7 @@ def train(
             row |= accuracies(network, validation, size, batch, device, workers)
         row["seconds"] = time.perf_counter() - started
         # Accuracies decide the learning rate, so that all must have them.
-        history.append(row := distributed.from_main(row))
+        history.append(row := distributed.from_main(row, everybody))
         if main and progress:
             tqdm.write(describe(row, epochs, validation))
         if main and folder is not None:
@@ -198,10 +212,20 @@ def train(
             )
             save_history(history, folder / "history.csv")
     network.eval()
+    network._compiled_call_impl = None  # PyTorch has no public way back; export and one photo do without
     if main and folder is not None:
         save_weights(network, folder / "weights.safetensors")
     distributed.same_everywhere(network)  # after the files, which the others may now read
+    distributed.dissolve(everybody)
     return history
+
+
+def compiles(device: torch.device) -> bool:
+    """Whether PyTorch's compiler works here: Triton, a GPU that it knows (Volta or newer), a C compiler."""
+    if device.type != "cuda" or not find_spec("triton"):
+        return False
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    return torch.cuda.get_device_capability(device) >= (7, 0) and compiler is not None
 
 
 def _stop(what: str, epoch: int, dataset: PoseDataset, samples: list[int]) -> NoReturn:

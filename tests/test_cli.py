@@ -119,6 +119,70 @@ def test_json_is_json_where_nobody_is_measured(tmp_path, weights, capsys):
     assert report["results"][0]["per_joint"]["head_top"] is None
 
 
+def two_people(folder, joints=minipose.COCO.joints):
+    """A file in COCO's format with two people, of whom all joints can be seen."""
+    cv2.imwrite(str(folder / "a.png"), np.full((120, 100, 3), 90, np.uint8))
+    labels = np.tile([[30.0, 40.0, 2]], (len(joints), 1)) + np.arange(len(joints))[:, None] * (2, 3, 0)
+    people = [
+        {
+            "id": n,
+            "image_id": 1,
+            "category_id": 1,
+            "bbox": [5, 5, 90, 110],
+            "keypoints": labels.ravel().tolist(),
+        }
+        for n in (1, 2)
+    ]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}], "annotations": people,
+        "categories": [{"id": 1, "name": "person", "keypoints": list(joints)}],
+    }  # fmt: skip
+    (folder / "own.json").write_text(json.dumps(content))
+    return ("--data", "coco", "--annotations", str(folder / "own.json"), "--images", str(folder))
+
+
+def test_json_is_json_where_nobody_is_occluded(tmp_path, weights, capsys):
+    call = ["evaluate", "--weights", weights, *two_people(tmp_path), "--by-visibility"]
+    assert main([*call, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    means = report["by_visibility"]["mean_over_labels"]
+    assert means["occluded"] is None and means["visible"] == means["all"] is not None
+    assert main(call) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("occluded joints")]
+    assert line.endswith(" -")
+
+
+def test_evaluate_on_ones_own_labels_of_another_skeleton(tmp_path, weights, capsys):
+    call = ["evaluate", "--weights", weights, *two_people(tmp_path, minipose.LSP.joints), "--json"]
+    assert main(call) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert len(report["results"][0]["per_joint"]) == 14
+    assert "official" not in report  # COCO's scores are of COCO's joints
+
+
+@pytest.mark.parametrize("name", ["own.json", ".", "..", "/", "nowhere/r.json"])
+def test_results_have_a_place_before_anything_is_measured(tmp_path, weights, capsys, monkeypatch, name):
+    call = ("evaluate", "--weights", weights, *two_people(tmp_path))
+    before = (tmp_path / "own.json").read_bytes()
+    monkeypatch.setattr(minipose, "evaluate", pytest.fail)
+    monkeypatch.chdir(tmp_path)
+    assert "--results: expected a" in failure(capsys, *call, "--results", name)
+    assert (tmp_path / "own.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_an_interruption_says(tmp_path, capsys, monkeypatch, saved):
+    def interrupted(*_, **__):
+        if saved:
+            (tmp_path / "checkpoint.pt").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(minipose, "train", interrupted)
+    assert main(["train", "--count", "2", "--out", str(tmp_path)]) == 130
+    goes_on = "; the same command and --resume go on from the last whole epoch" if saved else ""
+    assert capsys.readouterr().err == f"minipose: interrupted{goes_on}\n"
+
+
 def test_predict_writes_a_picture(tmp_path, weights, photo, capsys):
     out = tmp_path / "pose.png"
     assert (
@@ -192,6 +256,8 @@ def test_bad_calls_of_train(tmp_path, capsys, monkeypatch):
         assert "expected a" in failure(capsys, "train", f"--learning-rate={rate}", *out)
     assert "features must be a multiple of 8" in failure(capsys, "train", "--features", 30, *out)
     assert "expected a whole number >= 1, found '0'" in failure(capsys, "train", "--epochs", 0, *out)
+    upsampling = failure(capsys, "train", "--supervision", "upsampling", "--stacks", 1, *out)
+    assert "--supervision upsampling: expected --stacks 1 and a --size of 128 or more" in upsampling
     assert "a checkpoint to resume from" in failure(capsys, "train", "--count", 4, "--resume", *out)
     root = failure(capsys, "train", "--data", "puppets", "--root", tmp_path, *out)
     assert "puppets: --root: expected nothing; it is for lspet, lsp, flic" in root

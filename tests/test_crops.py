@@ -118,6 +118,13 @@ def test_an_absurdly_large_crop_takes_no_more_memory_than_the_photo():
     assert image.shape == (32, 32, 3)
 
 
+def test_a_panorama_wider_than_opencv_4_warps():
+    photo = np.zeros((20, 33_000, 3), np.uint8)
+    photo[:, 32_900:] = 200
+    image = Crop((32_899.5, 9.5), 16.0, angle=180.0).image(photo, 16)
+    assert image[:, :8].min() == 200 and image[:, 8:].max() == 0  # turned: what was right is left
+
+
 def test_evaluation_crops_by_hand():
     box = Crop.around_box((10, 20, 41, 81))  # pixels 10..50 and 20..100
     assert (box.center, box.side) == ((30.0, 60.0), 101.25)

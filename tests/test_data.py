@@ -10,7 +10,7 @@ from scipy.io import loadmat, savemat
 
 from minipose import COCO, FLIC, LSP, MPII, InputError
 from minipose.data import LSP as LSPData
-from minipose.data import LSPET, InMemory
+from minipose.data import LSPET, InMemory, Puppets
 from minipose.data.lsp import check_folder
 from minipose.skeletons import convert
 
@@ -91,6 +91,12 @@ def test_subset_keeps_the_numbers_and_the_measure(tmp_path):
     subset = LSPET(tmp_path).subset([3, 1])
     assert [subset[i].id for i in range(len(subset))] == ["im00004", "im00002"]
     assert (subset.normalizer, subset.threshold, subset.skeleton) == ("torso", 0.2, LSP)
+
+
+@pytest.mark.parametrize("numbers", [[True, False], [0.5], [6], [-7], [[0, 1]]])
+def test_a_subset_of_what_are_no_numbers_of_samples(numbers):
+    with pytest.raises(InputError, match="subset: numbers: expected numbers of 6 samples"):
+        Puppets(6, seed=0, size=32).subset(numbers)
 
 
 def test_negative_numbers_count_from_the_end(tmp_path):

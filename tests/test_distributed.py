@@ -177,6 +177,27 @@ def test_a_batch_that_cannot_be_cut(puppets):
         minipose.train(network(), puppets, accumulate=0, **SETTINGS)
 
 
+@pytest.mark.parametrize(
+    "asked, number, found",
+    [("cuda:1", None, 1), ("auto", None, 2), ("auto", "3", 3), ("cuda:1", "3", 3)],
+    ids=["a program names it", "a program chose it before", "torchrun numbers it", "torchrun decides"],
+)
+def test_which_gpu_a_process_takes(monkeypatch, asked, number, found):
+    """A program that has joined the others by itself keeps the GPU that it chose. (None is needed here.)"""
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    device = torch.device("cuda" if asked == "auto" else asked)
+    monkeypatch.setattr(distributed, "choose_device", lambda name: device)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if number is not None:
+        monkeypatch.setenv("LOCAL_RANK", number)
+    assert distributed.setup(asked) == torch.device("cuda", found)
+    assert chosen == ([] if number is None else [3])
+
+
 def test_shares_by_hand():
     numbers = list(range(10, 21))  # steps of 6 and 5
     assert [distributed.share(numbers, 6, rank, 3) for rank in range(3)] == [

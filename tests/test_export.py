@@ -47,6 +47,18 @@ def test_onnx_runtime_finds_the_same_heatmaps(tmp_path, arguments):
     assert 0 <= worst <= 1e-5
 
 
+@pytest.mark.parametrize("name", ["cpm3-puppets", "phr-puppets"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_relatives_take_any_number_of_images(tmp_path, name, count):
+    network = minipose.load(name)
+    export_onnx(network, tmp_path / "network.onnx")
+    images = torch.rand(count, 3, network.size, network.size)
+    with torch.no_grad():
+        ours = network.heatmaps(network(images))
+    for mine, other in zip(ours, run(tmp_path / "network.onnx", images), strict=True):
+        np.testing.assert_allclose(other, mine.numpy(), atol=1e-5)
+
+
 def test_the_file_says_what_its_outputs_mean(tmp_path):
     export_onnx(trained(stacks=2, depth=2), tmp_path / "network.onnx")
     (entry,) = onnx.load(str(tmp_path / "network.onnx")).metadata_props

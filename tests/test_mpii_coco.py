@@ -255,6 +255,27 @@ def test_own_photos_with_another_skeleton(tmp_path):
         COCO(tmp_path / "own.json", tmp_path)
 
 
+def test_annotations_of_other_categories_are_no_people(tmp_path):
+    joints = list(minipose.COCO.joints)
+    dog = {"id": 20, "image_id": 1, "category_id": 18, "bbox": [1, 2, 3, 4]}  # and no joints at all
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 18, "name": "dog"}, {"id": 1, "name": "athlete", "keypoints": joints}],
+        "annotations": [annotation(category_id=1), dog, annotation(id=9, category_id=18)],
+    }
+
+    def ids(**arguments):
+        (tmp_path / "own.json").write_text(json.dumps(content))
+        return [person["id"] for person in COCO(tmp_path / "own.json", tmp_path, **arguments).people]
+
+    assert ids() == [7]
+    content["categories"] = []
+    content["annotations"].remove(dog)
+    assert ids() == ids(ids=(n for n in (7, 9))) == [7, 9]
+    with pytest.raises(InputError, match="count: expected a number of people >= 0, found -1"):
+        ids(count=-1)
+
+
 def test_real_coco():
     root = real_data("coco_mini")
     dataset = COCO(root / "person_keypoints.json", root / "images")

@@ -226,7 +226,7 @@ def test_loss_by_hand():
     twice.supervised = [0]
     # The same Gaussian on cells of 4 px has a sixteenth of them.
     assert float(twice.loss([nothing], keypoints, visibility)) == pytest.approx(area / 16, rel=1e-4)
-    with pytest.raises(ValueError, match="a loss over 2 joints needs keypoints"):
+    with pytest.raises(ValueError, match="a loss over 2 images needs keypoints"):
         network.loss([nothing, empty], keypoints[:, :1], visibility)
 
 

@@ -38,7 +38,6 @@ CORE_MODULES = {
     "minipose.metrics",
     "minipose.evaluation",
     "minipose.pretrained",
-    "minipose.presence",
     "minipose.distributed",
 }
 CORE_PACKAGE = "minipose.models"

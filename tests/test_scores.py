@@ -1,5 +1,7 @@
 """OKS by pycocotools, presence of joints, multi-scale test: hand-worked and known references."""
 
+import copy
+import json
 import math
 from dataclasses import replace
 
@@ -11,6 +13,7 @@ from conftest import real_data
 import minipose
 from minipose import Crop
 from minipose.data import COCO, InMemory, Puppets
+from minipose.experiments.flipping import Answers
 from minipose.heatmaps import to_crop
 from minipose.inference import average_over_scales, to_photo
 from minipose.oks import FIGURES, average_precision, coco_results
@@ -49,6 +52,56 @@ def test_a_known_shift_gives_its_oks():
         # Found at the thresholds 0.5, 0.55 ... below its OKS; the photo's other people are all missed.
         found = sum(threshold <= oks(d) for threshold in np.arange(0.5, 1.0, 0.05))
         assert figures["AR"] == pytest.approx(found / 10 / len(others), abs=1e-6)
+
+
+def two_people(tmp_path):
+    """Two people in one photo, in a file with no more than our reader needs."""
+    joints = np.random.default_rng(0).uniform(5, 95, (2, 17, 2)).round(1)
+    people = [
+        {"id": n, "image_id": "a", "bbox": [0, 0, 100, 100]}
+        | {"keypoints": np.concatenate([each, np.full((17, 1), 2)], axis=1).ravel().tolist()}
+        for n, each in enumerate(joints)
+    ]
+    content = {"images": [{"id": "a", "file_name": "a.png"}], "annotations": people}
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    return COCO(tmp_path / "people.json", tmp_path)
+
+
+def test_a_file_without_areas_crowds_and_categories(tmp_path):
+    dataset = two_people(tmp_path)
+    keypoints, scores = truth(dataset)
+    assert average_precision(dataset, coco_results(dataset, keypoints, scores))["AP"] == pytest.approx(1)
+    # The area is the box's, 10,000 px. By hand, with all joints off by d:
+    d, k = 10.0, 2 * np.array(minipose.COCO.sigmas)
+    oks = np.exp(-(d**2) / (2 * 10_000 * k**2)).mean()
+    figures = average_precision(dataset, coco_results(dataset, keypoints + (d, 0), scores))
+    assert figures["AR"] == pytest.approx(sum(t <= oks for t in np.arange(0.5, 1.0, 0.05)) / 10)
+    assert 0 < figures["AR"] < 1
+
+
+def test_results_stay_as_they_were(tmp_path):
+    dataset = two_people(tmp_path)
+    results = coco_results(dataset, *truth(dataset))
+    before = copy.deepcopy(results)
+    average_precision(dataset, results)
+    assert results == before
+
+
+def test_the_share_of_good_answers_is_cocos_recall():
+    """`Answers.oks`: COCO's AR, and its AP only where the scores put all good answers first."""
+    root = real_data("coco_mini")
+    everybody = COCO(root / "person_keypoints.json", root / "images")
+    alone = [p["id"] for p in everybody.people if len(everybody.in_photo[p["image_id"]]) == 1]
+    dataset = COCO(root / "person_keypoints.json", root / "images", ids=alone)
+    answers = Answers([dataset[n] for n in range(len(dataset))], "torso", 0.2, minipose.COCO)
+    keypoints, scores = truth(dataset)
+    keypoints[::2] += 1000
+    share = answers.oks(torch.from_numpy(keypoints))
+    sorts = np.where(np.arange(len(scores)) % 2, 1.0, 0.5)[:, None] * scores
+    blind, best = (average_precision(dataset, coco_results(dataset, keypoints, s)) for s in (scores, sorts))
+    assert share == pytest.approx(blind["AR"], abs=1e-4)
+    assert share == pytest.approx(best["AP"], abs=0.01)
+    assert blind["AP"] < share - 0.1
 
 
 def test_results_are_cocos_format(tmp_path):

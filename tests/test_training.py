@@ -4,13 +4,14 @@ import csv
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from conftest import EXACT_WARP, write_leeds
 
 import minipose
-from minipose import InputError, StackedHourglass
+from minipose import InputError, StackedHourglass, training
 from minipose.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from minipose.data import Puppets
 from minipose.optimization import Rate, build_optimizer
@@ -276,7 +277,10 @@ def rewritten(tmp_path, small_network, **header):
         (dict(size=None), "header.size: expected a file written by minipose"),
         (dict(format="99"), "header.format: expected 1; update minipose to read newer files, found 99"),
         (dict(network="os.system"), "header.network: expected one of StackedHourglass, .*, found os.system"),
-        (dict(skeleton="dog"), "header.skeleton: expected one of mpii, lsp, flic, coco, found dog"),
+        (
+            dict(skeleton="dog"),
+            "header.skeleton: expected one of mpii, lsp, flic, coco, or a whole skeleton, found dog",
+        ),
         (dict(arguments='{"legs": 4}'), "header: expected arguments of StackedHourglass"),
         (dict(arguments="{"), "header: expected arguments of StackedHourglass"),
         (dict(arguments="[]"), "header: expected arguments of StackedHourglass"),
@@ -431,8 +435,107 @@ def test_data_that_do_not_fit(puppets):
         minipose.train(network(joints=14), puppets, epochs=1, **SETTINGS)
     with pytest.raises(InputError, match="at least one person"):
         minipose.train(network(), puppets.subset([]), epochs=1, **SETTINGS)
-    with pytest.raises(ValueError, match=r"needs keypoints \(B, 16, 2\)"):
+    with pytest.raises(ValueError, match=r"needs keypoints \(1, 16, 2\)"):
         network().loss([torch.zeros(1, 16, 4, 4)] * 2, torch.zeros(1, 1, 2), torch.ones(1, 1))
+
+
+@pytest.mark.parametrize(
+    "setting, value, message",
+    [
+        ("batch", 0, "batch must be at least 1, found 0"),
+        ("batch", -4, "batch must be at least 1, found -4"),
+        ("epochs", -1, "epochs must be at least 0, found -1"),
+        ("size", 0, "size must be at least 1, found 0"),
+        ("size", 60, "size: expected a multiple of 16 px for this network, found 60"),
+    ],
+)
+def test_settings_that_train_nothing(tmp_path, puppets, setting, value, message):
+    with pytest.raises(ValueError, match=message):
+        minipose.train(network(), puppets, folder=tmp_path / "run", **(SETTINGS | {setting: value}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_of_one_person_beside_several_images(puppets):
+    with pytest.raises(ValueError, match="a loss over 4 images needs .* found"):
+        network().loss([torch.zeros(4, 16, 4, 4)] * 2, torch.zeros(1, 16, 2), torch.ones(1, 16))
+
+
+def test_resuming_what_would_be_another_run(tmp_path, puppets):
+    minipose.train(network(), puppets, epochs=2, folder=tmp_path, **SETTINGS)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    other = network()
+    other.supervised = [0]
+    for net, people, watched, epochs, message in (
+        (network(), puppets, puppets, 3, "validation people: expected 0, .* found 12"),
+        (
+            network(),
+            Puppets(12, seed=4, size=64),
+            None,
+            3,
+            "first and last: expected puppet-3-0, puppet-3-11",
+        ),
+        (other, puppets, None, 3, r"supervised: expected \[0, 1\], .* found \[0\]"),
+        (network(), puppets, None, 1, "epochs: expected at least the 2 that are done, found 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            minipose.train(net, people, watched, epochs=epochs, folder=tmp_path, resume=True, **SETTINGS)
+    (tmp_path / "checkpoint.pt").rename(tmp_path / "kept")
+    (tmp_path / "history.csv").unlink()
+    with pytest.raises(InputError, match="expected a folder without an earlier run"):  # weights are one
+        minipose.train(network(), puppets, epochs=2, folder=tmp_path, **SETTINGS)
+    assert (tmp_path / "kept").read_bytes() == before["checkpoint.pt"]
+    assert (tmp_path / "weights.safetensors").read_bytes() == before["weights.safetensors"]
+
+
+def test_a_skeleton_of_ones_own_is_loaded_as_it_was(tmp_path, small_network):
+    joints = ("wrist", "left_tip", "right_tip", *(f"joint {n}" for n in range(13)))
+    hand = minipose.skeletons.Skeleton("hand", joints, ((0, 1), (0, 2)), (1, 2), (0.1,) * 16)
+    # An own order of joints under a name that the package knows is not the package's.
+    turned = replace(minipose.MPII, joints=minipose.MPII.joints[::-1])
+    for skeleton in (hand, turned, minipose.MPII):
+        net = trained(small_network)
+        net.skeleton = skeleton
+        save_weights(net, tmp_path / "w.safetensors")
+        assert minipose.load(tmp_path / "w.safetensors").skeleton == skeleton
+
+
+@pytest.mark.parametrize(
+    "joints, limbs, message",
+    [
+        (("a", "a"), (), "joints by different names"),
+        (("a", "b"), ((0, 2),), "limbs of their numbers"),
+        (("left_a", "b"), (), "hand has one side only of a"),
+    ],
+)
+def test_skeletons_that_contradict_themselves(joints, limbs, message):
+    with pytest.raises(ValueError, match=message):
+        minipose.skeletons.Skeleton("hand", joints, limbs, ())
+
+
+def test_where_the_compiler_works(monkeypatch):
+    gpu = torch.device("cuda", 0)
+    found = {"spec": True, "capability": (9, 0), "gcc": "/usr/bin/gcc"}
+    monkeypatch.setattr(training, "find_spec", lambda name: found["spec"])
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: found["capability"])
+    monkeypatch.setattr(training.shutil, "which", lambda name: found["gcc"])
+    monkeypatch.delenv("CC", raising=False)
+    assert training.compiles(gpu) and not training.compiles(torch.device("cpu"))
+    for name, value in (("spec", None), ("capability", (6, 1)), ("gcc", None)):
+        with monkeypatch.context() as without:
+            without.setitem(found, name, value)
+            assert not training.compiles(gpu)
+
+
+def test_after_training_a_network_is_compiled_no_more(tmp_path, puppets, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(training, "compiles", lambda device: True)
+    monkeypatch.setattr(
+        StackedHourglass, "compile",
+        lambda self: (compiled.append(1), setattr(self, "_compiled_call_impl", self._call_impl)),
+    )  # fmt: skip
+    net = network()
+    minipose.train(net, puppets, epochs=1, **SETTINGS)
+    assert compiled and net._compiled_call_impl is None
 
 
 def test_an_error_in_a_worker_comes_home_as_itself(tmp_path):

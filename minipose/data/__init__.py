@@ -3,9 +3,10 @@
 from minipose.data.coco import COCO
 from minipose.data.flic import FLIC
 from minipose.data.lsp import LSP, LSPET
+from minipose.data.memory import InMemory
 from minipose.data.mpii import MPII
 from minipose.data.puppets import Puppets
-from minipose.data.sample import InMemory, PoseDataset, Sample
+from minipose.data.sample import PoseDataset, Sample
 from minipose.data.shards import Packed
 
 __all__ = ["COCO", "FLIC", "LSP", "LSPET", "MPII", "InMemory", "Packed", "PoseDataset", "Puppets", "Sample"]

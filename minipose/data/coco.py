@@ -15,7 +15,8 @@ import numpy as np
 
 from minipose.crops import Crop
 from minipose.data.files import inside, read_json
-from minipose.data.sample import UNLABELLED, PoseDataset, Sample, person_sizes
+from minipose.data.sample import UNLABELLED, PoseDataset, Sample
+from minipose.data.sizes import person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.skeletons import COCO as SKELETON
@@ -32,7 +33,8 @@ class COCO(PoseDataset):
     count : only the first so many people. ids : only the annotations with these ids, in this order.
 
     The file's category may name the joints of another skeleton of the package; then that is `skeleton`.
-    Crowds (`iscrowd`) are no samples. `sample.id` is the annotation's id, `area` its area.
+    Crowds (`iscrowd`) and annotations of another category are no samples. `sample.id` is the annotation's id,
+    `area` its area.
     """
 
     skeleton = SKELETON
@@ -56,8 +58,11 @@ class COCO(PoseDataset):
         categories = content.get("categories", [])
         categories = categories if isinstance(categories, list) else []
         categories = [c for c in categories if isinstance(c, dict) and "id" in c]
-        person: dict = next((c for c in categories if c.get("name") == "person"), {"id": 1})
-        self.category = person["id"]
+        # A file of one kind is of that kind, whatever it is called.
+        labelled = [c for c in categories if "keypoints" in c] or categories
+        persons = labelled if len(labelled) == 1 else [c for c in labelled if c.get("name") == "person"]
+        person: dict = persons[0] if persons else {"id": 1}
+        self.category, self.has_categories = person["id"], bool(persons)
         # A file of your own may label another skeleton's joints; the category names them.
         named = person.get("keypoints", [*SKELETON.joints])
         known = [skeleton for skeleton in SKELETONS.values() if [*skeleton.joints] == named]
@@ -69,6 +74,7 @@ class COCO(PoseDataset):
         people = [
             _person(self.annotations, n, record, self.photos, len(self.skeleton))
             for n, record in enumerate(content["annotations"])
+            if self.is_person(record)
         ]
         people = [person for person in people if not person["iscrowd"]]
         self.in_photo: dict[int, list[dict]] = {}
@@ -76,11 +82,20 @@ class COCO(PoseDataset):
             self.in_photo.setdefault(person["image_id"], []).append(person)
         people = [p for p in people if (p["joints"][:, 2] > UNLABELLED).sum() >= max(min_keypoints, 1)]
         if ids is not None:
+            ids = list(ids)
             by_id = {person["id"]: person for person in people}
             if missing := [i for i in ids if i not in by_id]:
                 raise InputError(self.annotations, "ids", "ids of labelled people in this file", missing[0])
             people = [by_id[i] for i in ids]
+        if count is not None and count < 0:
+            raise InputError(self.annotations, "count", "a number of people >= 0", count)
         self.people = people[:count]
+
+    def is_person(self, annotation: Any) -> bool:
+        """Whether an annotation is of the category that is read; in a file that names none, all are."""
+        if not isinstance(annotation, dict) or not self.has_categories:
+            return True
+        return annotation.get("category_id", self.category) == self.category
 
     def __len__(self) -> int:
         return len(self.people)

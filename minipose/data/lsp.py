@@ -16,7 +16,8 @@ import numpy as np
 from minipose.crops import Crop
 from minipose.data.files import data_root
 from minipose.data.matlab import read_mat
-from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, person_sizes
+from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
+from minipose.data.sizes import person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.skeletons import LSP as SKELETON

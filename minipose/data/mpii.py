@@ -18,7 +18,8 @@ import numpy as np
 from minipose.crops import Crop
 from minipose.data.files import inside, read_json
 from minipose.data.mpii_release import ABSURD, read_release, within_a_photo
-from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, person_sizes
+from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
+from minipose.data.sizes import person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
 from minipose.skeletons import MPII as SKELETON

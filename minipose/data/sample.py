@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from minipose.crops import Crop
+from minipose.errors import InputError
 from minipose.skeletons import Skeleton
 
 # COCO's three words for how a joint is labelled; each dataset file translates into them once.
@@ -81,7 +82,7 @@ class PoseDataset:
         return Subset(self, numbers)
 
 
-class _Wrapped(PoseDataset):
+class Wrapped(PoseDataset):
     """A dataset on top of another, measured as that one is."""
 
     def __init__(self, whole: PoseDataset):
@@ -91,12 +92,17 @@ class _Wrapped(PoseDataset):
         self.crop_rule = whole.crop_rule
 
 
-class Subset(_Wrapped):
+class Subset(Wrapped):
     """Some samples of a dataset, chosen by number."""
 
     def __init__(self, whole: PoseDataset, numbers: Sequence[int]):
         super().__init__(whole)
-        self.numbers = [int(n) for n in numbers]
+        found = np.asarray(numbers)
+        whole_numbers = found.ndim == 1 and (found.dtype.kind in "iu" or not found.size)
+        if not (whole_numbers and ((found >= -len(whole)) & (found < len(whole))).all()):
+            expected = f"numbers of {len(whole)} samples, from 0 (of a mask: mask.nonzero())"
+            raise InputError("subset", "numbers", expected, numbers)
+        self.numbers = found.astype(int).tolist()
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -105,27 +111,7 @@ class Subset(_Wrapped):
         return self.whole[self.numbers[number]]
 
 
-class InMemory(_Wrapped):
-    """A dataset that keeps each sample, with its picture, from the first use on.
-
-    For what is small and costly to make, such as puppets: their pictures are drawn once and not once
-    an epoch, for 3 bytes a pixel of memory. Only what this process reads is kept: workers forget.
-    """
-
-    def __init__(self, whole: PoseDataset):
-        super().__init__(whole)
-        self.kept: dict[int, Sample] = {}
-
-    def __len__(self) -> int:
-        return len(self.whole)
-
-    def _sample(self, number: int) -> Sample:
-        if number not in self.kept:
-            self.kept[number] = self.whole[number]
-        return self.kept[number]
-
-
-class AtScales(_Wrapped):
+class AtScales(Wrapped):
     """Each sample of a dataset as often as there are scales, one behind the other.
 
     The crop's side is multiplied by one scale after the other; the picture is read for each anew.
@@ -143,19 +129,3 @@ class AtScales(_Wrapped):
         side = sample.crop.side * self.scales[number % len(self.scales)]
         # Through the sample, not its `read`: what is kept in memory need not be drawn again.
         return replace(sample, crop=replace(sample.crop, side=side), read=lambda: sample.image)
-
-
-def person_sizes(keypoints: np.ndarray, visibility: np.ndarray, skeleton: Skeleton) -> dict[str, float]:
-    """Head, torso and box size in px from a person's labelled joints; NaN where they are missing."""
-    labelled = visibility > 0
-
-    def distance(first: str, second: str) -> float:
-        if first not in skeleton.joints or second not in skeleton.joints:
-            return float("nan")
-        a, b = skeleton.index(first), skeleton.index(second)
-        return (
-            float(np.hypot(*(keypoints[a] - keypoints[b]))) if labelled[a] and labelled[b] else float("nan")
-        )
-
-    box = float(np.ptp(keypoints[labelled], axis=0).max()) if labelled.any() else float("nan")
-    return {"head": distance("neck", "head_top"), "torso": distance("right_shoulder", "left_hip"), "box": box}

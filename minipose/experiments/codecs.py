@@ -139,7 +139,7 @@ def round_trip(codec: Codec, people: PoseDataset, size: int = 256) -> dict[str, 
     points = torch.stack([torch.from_numpy(s.keypoints) for s in samples])  # (N, J, 2) photo px
     labelled = torch.stack([torch.from_numpy(s.visibility) for s in samples]) > 0
     centers, sides = (
-        torch.tensor([getattr(s.crop, f) for s in samples]).double() for f in ("center", "side")
+        torch.tensor([getattr(s.crop, f) for s in samples], dtype=torch.float64) for f in ("center", "side")
     )
     # A crop around the joints' box puts the outermost always at the same place in a cell; so move it.
     moved = torch.rand(len(samples), 2, generator=torch.Generator().manual_seed(0)) - 0.5

@@ -171,12 +171,12 @@ class Answers:
         self.scored = list(skeleton.scored)
         self.target = torch.from_numpy(np.stack([s.keypoints for s in samples]))
         self.labelled = torch.from_numpy(np.stack([s.visibility for s in samples])) > 0
-        self.size = torch.tensor([s.sizes[normalizer] for s in samples]).double()
-        self.area = torch.tensor([s.area for s in samples]).double()
+        self.size = torch.tensor([s.sizes[normalizer] for s in samples], dtype=torch.float64)
+        self.area = torch.tensor([s.area for s in samples], dtype=torch.float64)
         shared = [(j, COCO.index(name)) for j, name in enumerate(skeleton.joints) if name in COCO.joints]
         self.oks_joints = [j for j, _ in shared]
         sigmas = COCO.sigmas or ()
-        self.sigmas = torch.tensor([sigmas[k] for _, k in shared]).double()
+        self.sigmas = torch.tensor([sigmas[k] for _, k in shared], dtype=torch.float64)
 
     def pck(self, predicted: torch.Tensor, thresholds: list[float], people: Any = slice(None)) -> list[float]:
         """At each threshold the share of labels that were found."""

@@ -95,7 +95,7 @@ class ConvolutionalPoseMachine(PoseNetwork):
         height, width = images.shape[2:]
         middle = torch.tensor([[[(width - 1) / 2, (height - 1) / 2]]], device=images.device)
         peak = self.peaks(middle, torch.ones(1, 1, device=images.device), (height, width))
-        return peak.to(images.dtype).expand(len(images), -1, -1, -1)
+        return peak.to(images.dtype).expand(images.shape[0], -1, -1, -1)
 
     def peaks(self, points: torch.Tensor, visibility: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Gaussians of height 1 at points (B, J, 2), crop px, as maps of crops of this (height, width)."""
@@ -122,7 +122,7 @@ class ConvolutionalPoseMachine(PoseNetwork):
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Equations 4 and 5: squared errors summed over maps, cells and stages; the mean over samples."""
-        self.check_labels(keypoints, visibility)
+        self.check_labels(len(stages[0]), keypoints, visibility)
         height, width = stages[0].shape[2:]
         stride = self.multiple
         everybody, person = self.targets(keypoints, visibility, others, (height * stride, width * stride))

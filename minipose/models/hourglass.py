@@ -111,7 +111,7 @@ class StackedHourglass(PoseNetwork):
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Mean-squared error of every supervised stage against the same joints, summed over stages."""
-        self.check_labels(keypoints, visibility)
+        self.check_labels(len(stages[0]), keypoints, visibility)
         total = torch.zeros((), device=stages[0].device)
         for k in self.supervised:
             predicted = stages[k].float()  # (B, J, h, w)

@@ -74,12 +74,13 @@ class PoseNetwork(nn.Module):
                 f"found {tuple(images.shape)}"
             )
 
-    def check_labels(self, keypoints: torch.Tensor, visibility: torch.Tensor) -> None:
-        """Raise `ValueError` unless keypoints are (B, J, 2) and visibility (B, J)."""
-        if keypoints.shape[1:] != (self.joints, 2) or visibility.shape != keypoints.shape[:2]:
+    def check_labels(self, images: int, keypoints: torch.Tensor, visibility: torch.Tensor) -> None:
+        """Raise `ValueError` unless keypoints are (B, J, 2) and visibility (B, J) of so many images."""
+        expected = (images, self.joints)
+        if keypoints.shape != (*expected, 2) or visibility.shape != expected:
             raise ValueError(
-                f"a loss over {self.joints} joints needs keypoints (B, {self.joints}, 2) and visibility "
-                f"(B, {self.joints}), found {tuple(keypoints.shape)} and {tuple(visibility.shape)}"
+                f"a loss over {images} images needs keypoints {(*expected, 2)} and visibility {expected}, "
+                f"found {tuple(keypoints.shape)} and {tuple(visibility.shape)}"
             )
 
     def train(self, mode: bool = True):

@@ -44,8 +44,8 @@ class PartHeatmapRegression(PoseNetwork):
         "artificial": pelvis and thorax are put halfway between both hips and both shoulders, seen if both
         are; any other is asked for nowhere. (The paper does not say how it made up its points.)
 
-    Images (B, 3, H, W) with H and W multiples of `multiple`; stage 1 (B, J, H/4, W/4), at H/2 in the small
-    form, stage 2 (B, J, H, W). Stage 1's raw values are logits where it detects.
+    Images (B, 3, H, W) with H and W multiples of `multiple`; stage 1 (B, J, H/4, W/4), with "small"
+    H/2, W/2, stage 2 (B, J, H, W). Stage 1's raw values are logits where it detects.
 
     The paper trains in three phases: the detector, the regressor with the detector frozen, both; its recipe
     is in `minipose.recipes`. In training, stage 2 is computed only where it carries a loss.
@@ -120,7 +120,7 @@ class PartHeatmapRegression(PoseNetwork):
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Equations 1 (with its minus) and 2: sums over cells, means over parts and over samples."""
-        self.check_labels(keypoints, visibility)
+        self.check_labels(len(stages[0]), keypoints, visibility)
         if self.unlabelled == "artificial":
             keypoints, visibility = self.artificial(keypoints, visibility)
         total = torch.zeros((), device=stages[0].device)

@@ -11,6 +11,10 @@ const STYLE = `
 .minipose label.check { display: flex; gap: 0.4rem; align-items: center; min-height: 1.8rem; }
 .minipose label.check input { width: 1.15rem; height: 1.15rem; margin: 0; }
 .minipose .trio > * { flex-basis: 6.5rem; }
+@media (max-width: 36rem) {
+  /* What one drags is shown large, what follows below it. */
+  .minipose .lead > :first-child { flex-basis: 100%; max-width: 15rem; margin: 0 auto; }
+}
 .minipose .pair > .chart, .minipose .pair > :has(.chart) { flex-basis: 16rem; }
 .minipose select { display: block; font: inherit; padding: 0.25rem; min-height: 1.9rem; max-width: 100%; }
 .minipose input[type="range"] { display: block; width: 13rem; max-width: 100%; height: 1.8rem; margin: 0;

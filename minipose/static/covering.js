@@ -25,7 +25,7 @@ export async function covering(parent, data) {
   const [x, y] = ["Box, across", "Box, down"].map((name, k) =>
     slider(moves, name, { ...axis, value: nearest(places, start[k]) }, move),
   );
-  const columns = add(root, "div", { class: "pair trio" });
+  const columns = add(root, "div", { class: "pair trio lead" });
   const panel = (moved) => {
     const column = add(columns, "div");
     return { view: viewer(column, moved), text: add(column, "p") };
