@@ -65,4 +65,4 @@ def test_a_lost_process_in_one_line(monkeypatch, error):
     with pytest.raises(ConnectionError) as found, distributed.together():
         raise error
     assert str(found.value).startswith("another process has ended") and "\n" not in str(found.value)
-    assert str(found.value).endswith(f"(PyTorch says: {error or 'DistError'})")
+    assert str(found.value).endswith(f"(PyTorch says: {str(error) or 'DistError'})")

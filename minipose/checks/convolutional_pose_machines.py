@@ -195,6 +195,10 @@ CURVES = (
     ((0.4, 0.5, 0.6, 0.605, 0.607), 0.01),
     ((0.4, 0.402, 0.5, 0.6, 0.601), 0.005),
     ((0.4, 0.42, 0.44, 0.46, 0.48), 0.008),
+    # Second steps of 1.5 standard errors, of 1.9 (2.1 if they are taken with n), and first ones of 2.4.
+    ((0.4, 0.42, 0.4322, 0.4325, 0.433), 0.01),
+    ((0.4, 0.42, 0.4352, 0.436, 0.437), 0.01),
+    ((0.4, 0.42, 0.4202, 0.4204, 0.4206), 0.01),
 )
 SCATTER = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1], [-1, -1, 1, 1], [-1, 1, -1, 1]])
 
@@ -244,6 +248,10 @@ def where_it_saturates(answer, calls) -> Verdict:
     """A function (fields, accuracy (F, seeds)) -> the smallest field that no larger one is sure to beat."""
     return compare(answer, _saturates(), {
         _saturates(others=slice(1)): "Two small steps may make a large one: look at all larger fields.",
+        _saturates(many=1.0): "Two standard errors, not one.",
+        _saturates(many=3.0): "Two standard errors, not three.",
+        _saturates(error=lambda gaps: gaps.std(axis=1) / gaps.shape[1] ** 0.5):
+            "With n - 1: the seeds' mean is estimated from these very seeds.",
         _saturates(many=0.0): "By how much must a field be better, before it is not chance?",
         _apart: "All fields were trained with the same seeds. Compare seed by seed.",
         _spread: "That is the spread of the seeds. What is the error of their mean?",

@@ -46,8 +46,10 @@ def _one_person(rng: np.random.Generator) -> dict:
 def what_oks_forgives(answer, labelled, lost, joint, sigma, area) -> Verdict:
     """A person's OKS, at how many of ten limits that is found, and the px at which a joint has exp(-1/2)."""
     oks, px = 1 - lost / labelled, 2 * sigma * area**0.5
-    reached = int((oks + 1e-9 >= LIMITS).sum())
+    of_17 = (labelled - lost) / 17
+    reached, of_these = (int((value + 1e-9 >= LIMITS).sum()) for value in (oks, of_17))
     return compare(answer, (oks, reached, px), {
+        (of_17, of_these, px): "A person's OKS is the mean over the labelled joints only.",
         (1 - lost / 17, reached, px): "Joints without a label count neither above nor below the line.",
         (lost / labelled, reached, px): "Those are the joints that were lost.",
         (oks, reached / 10, px): "At how many of the ten? That is a share.",
@@ -62,7 +64,7 @@ def _turned(rng: np.random.Generator) -> dict:
     calls: list[tuple] = []
     while len(calls) < 2:
         size = int(rng.choice([64, 100]))
-        points = rng.integers(0, size, (9, 2)).astype(float)
+        points = rng.uniform(0, size - 1, (9, 2)).round(1)
         call = (points, size, float(rng.choice([-25, -20, 20, 25])), float(rng.choice([0.75, 0.8])))
         answers = [rule(*call).tolist() for rule in (_on_nothing(), *NOT_ON_NOTHING)]
         if all(a != b for a, b in itertools.combinations(answers, 2)):
@@ -70,11 +72,11 @@ def _turned(rng: np.random.Generator) -> dict:
     return {"calls": calls}
 
 
-def _on_nothing(turn=1, about=0.5, gone=lambda cut, back: cut & back) -> Callable:
+def _on_nothing(turn=1, about=0.5, beside=0.0, gone=lambda cut, back: cut & back) -> Callable:
     """Which points are cut off by a turn of the square and come back by shrinking, (J,) bool."""
 
     def on_nothing(points, size, angle, factor) -> np.ndarray:
-        middle = about * (size - 1)
+        middle = about * (size - 1) + beside
         cosine, sine = np.cos(np.radians(turn * angle)), np.sin(np.radians(turn * angle))
         turned = (points - middle) @ np.array([[cosine, sine], [-sine, cosine]])
         half = size / 2
@@ -89,6 +91,7 @@ def _on_nothing(turn=1, about=0.5, gone=lambda cut, back: cut & back) -> Callabl
 NOT_ON_NOTHING = {
     _on_nothing(turn=-1): "Clockwise on the screen, where y points down.",
     _on_nothing(about=0.0): "About which point is a picture turned?",
+    _on_nothing(beside=0.5): "Where is the middle of the pixels 0 ... size - 1?",
     _on_nothing(
         gone=lambda cut, back: cut
     ): "Some of these are still outside after shrinking: no harm is done.",

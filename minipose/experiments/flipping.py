@@ -199,7 +199,8 @@ class Answers:
     def oks(self, predicted: torch.Tensor, thresholds: Sequence[float] = OKS_THRESHOLDS) -> float | None:
         """Share of people with an OKS of at least 0.5, 0.55 ... 0.95, averaged; None without their areas.
 
-        Over the joints that COCO has too. With one answer a person, ranked by nobody, COCO's AP is this.
+        Over the joints that COCO has too. With one answer a person this is COCO's AR, and its AP only where
+        the scores put all good answers first.
         """
         usable = self.area.isfinite() & self.labelled[:, self.oks_joints].any(dim=1)
         if not usable.any():

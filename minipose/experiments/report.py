@@ -1,7 +1,7 @@
 """The student report's choices (its sections 4.2 to 4.7), each tried beside the others under one plan.
 
 The plan is its own, made small: COCO's 17 joints, Adam, and one drop of the rate from 5e-3 to 5e-4. OKS is
-what COCO's tool gives where each person has one answer: see `flipping.Answers.oks`.
+COCO's AR where each person has one answer: see `flipping.Answers.oks`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def activations(bench: Bench) -> Findings:
     verdict = (
         f"{_shown(results)}. In the report the sigmoid is narrowly ahead and ReLU was given up; here the "
         f"sigmoid is {told} linear ({100 * (pck['sigmoid'] - pck['linear']):+.1f} points), and ReLU is "
-        f"{100 * (pck['relu'] - pck['linear']):+.1f} points from it, with "
+        f"{100 * (pck['relu'] - pck['linear']):+.1f} points from linear, with "
         f"{' and '.join(map(str, results['relu']['silent_joints']))} of 17 heatmaps silent for everybody."
     )
     return Findings(

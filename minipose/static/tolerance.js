@@ -34,7 +34,7 @@ export async function tolerance(parent, data) {
   const plot = chart(
     side,
     { name: "distance, px", ticks },
-    { name: "of one joint", ticks: [0, 0.5, 1] },
+    { name: "score of one joint", ticks: [0, 0.5, 1] },
   );
   const text = add(side, "p", { "aria-live": "polite" });
   add(root, "p", {}, data.source);
