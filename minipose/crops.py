@@ -42,6 +42,8 @@ class Crop:
     @classmethod
     def around_box(cls, box, factor: float = 1.25) -> Crop:
         """Square around a person's box (x, y, width, height): `factor` x its longer side."""
+        if len(box) != 4:
+            raise InputError("crop", "box", "x, y, width and height", tuple(box))
         x, y, width, height = (float(v) for v in box)
         if not (_sane(x, y, width, height) and width > 0 and height > 0):
             raise InputError("crop", "box", "x, y in a photo, and a width and height > 0", tuple(box))
@@ -52,6 +54,8 @@ class Crop:
     def around_joints(cls, points, factor: float = 1.5) -> Crop:
         """Square around labelled joints (N, 2): `factor` x the longer side of their box."""
         points = np.asarray(points, dtype=float)
+        if points.ndim != 2 or points.shape[1:] != (2,) or not (len(points) and np.isfinite(points).all()):
+            raise InputError("crop", "joints", "one or more x, y, all finite", points.tolist())
         low, high = points.min(axis=0), points.max(axis=0)
         # A single labelled joint spans nothing; a few pixels keep the crop defined.
         return cls(tuple((low + high) / 2), factor * max(float((high - low).max()), 8.0))

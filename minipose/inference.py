@@ -164,6 +164,8 @@ def predict(
     crop = Crop.whole(photo) if crop is None else crop
     if not isinstance(crop, Crop):
         raise InputError("crop", "type", "a Crop, for a box Crop.around_box(box)", repr(crop))
+    if np.ndim(crop.side) or np.ndim(crop.angle) or np.ndim(crop.center) != 1:
+        raise InputError("crop", "fields", "those of one crop", crop)
     if not np.isfinite([*crop.center, crop.side, crop.angle]).all() or crop.side <= 0:
         raise InputError("crop", "center, side, angle", "finite numbers and a side > 0", crop)
     height, width = photo.shape[:2]

@@ -142,6 +142,14 @@ def test_a_box_without_area(box):
         Crop.around_box(box)
 
 
+def test_what_is_no_box_and_what_are_no_joints():
+    with pytest.raises(InputError, match="box: expected x, y, width and height"):
+        Crop.around_box((1, 2, 3))
+    for joints in ([], [[1.0, float("nan")]], [1.0, 2.0]):
+        with pytest.raises(InputError, match="joints: expected one or more x, y, all finite"):
+            Crop.around_joints(joints)
+
+
 def test_a_scale_of_zero():
     with pytest.raises(InputError, match="scale > 0"):
         Crop.at_scale((1, 2), 0.0)

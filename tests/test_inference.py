@@ -257,6 +257,12 @@ def test_crops_that_are_none(crop):
         minipose.predict(ColourFinder(LSP), np.zeros((50, 60, 3), np.uint8), crop)
 
 
+def test_one_photo_takes_one_crop():
+    with pytest.raises(InputError, match="fields: expected those of one crop"):
+        several = Crop(torch.zeros(2, 2), torch.ones(2))
+        minipose.predict(ColourFinder(LSP), np.zeros((50, 60, 3), np.uint8), several)
+
+
 def test_predict_leaves_the_network_as_it_was(small_network):
     small_network.skeleton, small_network.size = MPII, 64
     small_network.train()
