@@ -59,6 +59,18 @@ def test_a_record_survives_writing_and_reading(tmp_path):
     assert record.where == "a processor, 1 thread, 2026-11-20"
 
 
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({"people": 8000, "epochs": 2, "size": 96}, "8,000 people, 2 epochs, 96 px"),
+        ({"people": 300, "epochs": 1, "size": 64}, "300 people, 1 epoch, 64 px"),
+        ({"people": 300, "size": 64}, ""),
+    ],
+)
+def test_how_a_records_networks_learned(settings, told):
+    assert records.Record(**content(settings=settings)).learned == told
+
+
 def test_the_gpu_record_comes_first(tmp_path):
     for scale in ("cpu", "gpu"):
         records.write(records.Record(**content(scale=scale)), tmp_path)

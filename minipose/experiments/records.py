@@ -62,6 +62,14 @@ class Record:
         """Device and date, for the caption of whatever is drawn from this record."""
         return f"{self.device}, {self.date}"
 
+    @property
+    def learned(self) -> str:
+        """On how many people its networks learned, how often, and at which size; empty where that is not one."""
+        people, epochs, size = (self.settings.get(name) for name in ("people", "epochs", "size"))
+        if not all(isinstance(value, int) for value in (people, epochs, size)):
+            return ""
+        return f"{people:,} people, {epochs} epoch{'s' * (epochs > 1)}, {size} px"
+
 
 def folder() -> Path:
     """book/results of the checkout that this package runs from, or else of the working directory."""
