@@ -125,7 +125,8 @@ def draw_curve(thresholds, curves: dict[str, list[float]], normalizer: str, axes
 
 def sign(figure: Figure, record) -> Figure:
     """Say below a figure which record it is drawn from, how its networks learned, where and when."""
-    text = f"record {record.name}, {record.scale} scale: {', '.join(filter(None, (record.learned, record.where)))}"
+    told = ", ".join(filter(None, (record.learned, record.where)))
+    text = f"record {record.name}, {record.scale} scale: {told}"
     lowest = figure.get_tightbbox().y0 / figure.get_figheight()  # of what has been drawn so far
     figure.text(0.5, lowest - 0.02, text, ha="center", va="top", fontsize=10, wrap=True)
     return figure

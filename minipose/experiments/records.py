@@ -64,9 +64,9 @@ class Record:
 
     @property
     def learned(self) -> str:
-        """On how many people its networks learned, how often, and at which size; empty where that is not one."""
+        """On how many people its networks learned, how often, at which size; empty where that is not one."""
         people, epochs, size = (self.settings.get(name) for name in ("people", "epochs", "size"))
-        if not all(isinstance(value, int) for value in (people, epochs, size)):
+        if not (isinstance(people, int) and isinstance(epochs, int) and isinstance(size, int)):
             return ""
         return f"{people:,} people, {epochs} epoch{'s' * (epochs > 1)}, {size} px"
 
