@@ -156,7 +156,7 @@ def _skeleton_of(text: str, path: Path) -> Skeleton:
         fields["limbs"] = tuple((first, second) for first, second in fields["limbs"])
         fields["sigmas"] = tuple(map(float, fields["sigmas"])) if fields["sigmas"] else None
         return Skeleton(**fields)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         expected = f"one of {', '.join(SKELETONS)}, or a whole skeleton"
         raise InputError(path, "header.skeleton", expected, text) from error
 

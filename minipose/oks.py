@@ -85,7 +85,7 @@ def _complete(content: dict[str, Any], dataset: COCO) -> dict[str, Any]:
     people = []
     for number, person in enumerate(filter(dataset.is_person, content["annotations"]), start=1):
         area = person.get("area")
-        known = isinstance(area, int | float) and not isinstance(area, bool)
+        known = isinstance(area, int | float) and 0 < area < 1e12
         people.append(person | {
             "id": number, "category_id": dataset.category, "iscrowd": int(bool(person.get("iscrowd", 0))),
             "area": area if known else math.prod(person["bbox"][2:]),

@@ -34,9 +34,10 @@ class Skeleton:
     sigmas: tuple[float, ...] | None = None
 
     def __post_init__(self):
-        numbers = {*self.scored, *(number for limb in self.limbs for number in limb)}
+        numbers = [*self.scored, *(number for limb in self.limbs for number in limb)]
         texts = all(isinstance(text, str) for text in (self.name, *self.joints))
-        if not texts or len(set(self.joints)) < len(self) or not numbers <= set(range(len(self))):
+        known = all(type(number) is int and 0 <= number < len(self) for number in numbers)
+        if not (texts and known) or len(set(self.joints)) < len(self):
             raise ValueError("a skeleton needs a name, joints by different names, and limbs of their numbers")
         left, right = ({j[len(s) :] for j in self.joints if j.startswith(s)} for s in ("left_", "right_"))
         if left != right:

@@ -34,6 +34,7 @@ from minipose.images import read_photo
 from minipose.labelling import Labels
 from minipose.models.backbones import ResNet, load_imagenet
 from minipose.skeletons import COCO as SKELETON
+from minipose.skeletons import Skeleton
 from minipose.training import build_optimizer, read_history, save_history
 
 OUTSIDE = (5, 7)  # height and width of a photo that lies outside of every folder of photos
@@ -223,6 +224,13 @@ def weights(folder: Path) -> None:
     checkpoints.save_weights(network(), folder / "w.safetensors")
 
 
+def own_weights(folder: Path) -> None:
+    """Of joints that the package does not know: the file's header describes them."""
+    made = network()
+    made.skeleton = Skeleton("hand", tuple(f"joint {n}" for n in range(16)), ((0, 1),), (0, 1), (0.1,) * 16)
+    checkpoints.save_weights(made, folder / "w.safetensors")
+
+
 def checkpoint(folder: Path) -> None:
     trained = network()
     optimizer = build_optimizer(trained, "rmsprop", 1e-3)
@@ -309,6 +317,8 @@ def kinds() -> Iterator[Kind]:
     make = lambda folder: save_history(rows, folder / "history.csv")  # noqa: E731
     yield Kind("history.csv", "history.csv", make, lambda folder: read_history(folder / "history.csv"))
     yield Kind("weights", "w.safetensors", weights, lambda folder: minipose.load(folder / "w.safetensors"))
+    read = lambda folder: minipose.load(folder / "w.safetensors")  # noqa: E731
+    yield Kind("weights, own joints", "w.safetensors", own_weights, read)
     yield Kind("checkpoint", "checkpoint.pt", checkpoint, resume)
     for old in (True, False):
         name = "imagenet, old" if old else "imagenet"

@@ -173,7 +173,8 @@ def in_safetensors(data: bytes, random: Random) -> bytes:
     header = json.loads(data[8 : 8 + size])
     own = header["__metadata__"]
     if random.random() < 0.5:
-        changed = change(own | {"arguments": json.loads(own["arguments"])}, random)
+        plain = {name: json.loads(value) for name, value in own.items() if value.startswith("{")}
+        changed = change(own | plain, random)
         if isinstance(changed, dict):
             header["__metadata__"] = {
                 str(k): v if isinstance(v, str) and v != DEEP else text(v) for k, v in changed.items()
@@ -219,7 +220,7 @@ STRUCTURED: dict[str, Callable[[bytes, Random], bytes]] = {
     "photo.png": in_png,
     "mpii.json.gz": in_gzip,
     **dict.fromkeys(("mpii.json", "coco.json", "labels.json", "record.json", "index.json"), in_json),
-    "weights": in_safetensors,
+    **dict.fromkeys(("weights", "weights, own joints"), in_safetensors),
     "checkpoint": in_archive,
     "imagenet": in_archive,
     "shard.tar": in_shard,
