@@ -150,8 +150,6 @@ def train(
     if compiles(device):
         network.compile()  # in place, so that parameters keep their names
     distributed.same_everywhere(network)
-    part = distributed.parallel(PartOfLoss(network, device, half))
-
     stored = None
     if resident:
         from minipose.resident import Resident  # only where asked for: it makes a GPU faster, nothing else
@@ -162,6 +160,9 @@ def train(
     for epoch in range(len(history), epochs):
         started, total = time.perf_counter(), 0.0
         network.train()
+        # Anew in each epoch: after its first step it packs gradients in another order, which rounds
+        # otherwise, and a job that is resumed would do that in the midst of another's epochs.
+        part = distributed.parallel(PartOfLoss(network, device, half))
         numbers = order(len(dataset), seed, epoch)
         mine = distributed.share(numbers, batch, distributed.rank(), distributed.world())
         if stored is not None:

@@ -26,9 +26,8 @@ TIME = 60  # seconds for each kind of file
 LARGEST = 1 << 16  # bytes of a file
 KINDS = (
     "lspet.mat, packed", "lspet.mat, plain", "flic.mat, plain", "mpii.mat, plain", "mpii.json", "coco.json",
-    "labels.json", "record.json", "index.json", "shard.tar", "history.csv", "weights",
-    "weights, own joints", "checkpoint",
-    "archive.zip",
+    "labels.json", "record.json", "index.json", "shard.tar", "history.csv", "weights", "weights, own joints",
+    "checkpoint", "archive.zip",
 )  # fmt: skip
 
 
