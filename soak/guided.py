@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 from soak.figures import ROOT, Figure
-from soak.hostile import MEMORY, SECONDS, Reader, limit_memory
+from soak.hostile import MEMORY, PATIENCE, SECONDS, Reader, limit_memory
 
 FUZZER = ROOT / ".venv/fuzz"
 TIME = 60  # seconds for each kind of file
@@ -91,7 +91,8 @@ def fuzz(name: str, folder: Path, seconds: int) -> None:
     os.chdir(folder)
     limit_memory()
     settings = [f"-max_total_time={seconds}", "-seed=1", f"-max_len={LARGEST}"]
-    settings += ["-rss_limit_mb=0", "-timeout=0"]  # memory and time are the reader's to judge
+    # Memory and processor time are the reader's to judge; a timeout of 0 would mean a second of anybody's.
+    settings += ["-rss_limit_mb=0", f"-timeout={PATIENCE}"]
     atheris.Setup([sys.argv[0], *settings, str(corpus)], try_one, custom_mutator=mutate)
     atheris.Fuzz()
 
@@ -109,7 +110,10 @@ def tried(names: tuple[str, ...] = KINDS, seconds: int = TIME) -> Outcome:
             for number, branches in re.findall(r"^#(\d+)\s.*?\bcov: (\d+)", done.stderr, flags=re.MULTILINE)
         ]
         if done.returncode or not progress:
-            said = [line for line in done.stderr.splitlines() if not line.startswith(("#", "INFO"))]
+            said = [
+                line for line in done.stderr.splitlines() if not line.startswith(("#", "INFO", "WARNING"))
+            ]
+            said.sort(key=lambda line: "File" in line)  # first what happened, then where
             outcome.wrong.append(f"{name}: {' / '.join(said)[:1500]!a}")
             continue
         outcome.files += progress[-1][0]
