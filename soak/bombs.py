@@ -272,6 +272,10 @@ def archives(folder: Path) -> Any:
         with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
             archive.writestr(zipfile.ZipInfo(name), "x")
         yield Bomb(f"a zip with {name[:40]}", "archive.zip", buffer.getvalue())
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr(zipfile.ZipInfo("val/é.txt"), "x")
+    spoiled = buffer.getvalue().replace("é".encode(), b"\x86\x86")  # the fuzzer found this one
+    yield Bomb("a zip with a name that is no UTF-8", "archive.zip", spoiled)
 
 
 def bombs(folder: Path) -> list[Bomb]:

@@ -102,7 +102,7 @@ def unpack(archive: str | Path, member: str, target: str | Path) -> None:
                 with zipped.open(info) as source, path.open("wb") as copy:
                     shutil.copyfileobj(source, copy, BLOCK)
         os.replace(partial, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError) as error:
         raise InputError(archive, "archive", "a whole zip archive without a password", error) from error
     except OSError as error:
         reason = error.strerror or str(error)
