@@ -207,6 +207,8 @@ def texts(folder: Path) -> Any:
     index = json.loads(made(healthy.packed, "packed/index.json", folder))
     leads_out = index | {"shards": [index["shards"][0] | {"file": "../packed/../../shard-0000.tar"}]}
     yield Bomb("an index that leads out", "index.json", json.dumps(leads_out).encode())
+    too_long = index | {"shards": [index["shards"][0] | {"file": "x" * 600}]}  # the fuzzer found this one
+    yield Bomb("an index with a name of 600 letters", "index.json", json.dumps(too_long).encode())
     for field, value in (("size", 10**12), ("size", -64), ("threshold", float("nan")), ("format", 2)):
         text = json.dumps(index | {field: value})
         yield Bomb(f"an index with a {field} of {value}", "index.json", text.encode())

@@ -54,6 +54,7 @@ def inside(folder: Path, name: str, source: Path) -> Path:
     path = folder / name
     try:
         leads_out = not path.resolve().is_relative_to(folder.resolve())
+        path.exists()  # which `resolve` may not have asked: a name can be too long
     except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have; links in a circle
         raise InputError(source, name, f"the name of a file inside {folder}", error) from error
     if leads_out:
