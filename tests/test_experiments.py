@@ -269,16 +269,15 @@ def test_every_experiment_has_a_record():
     assert {path.stem.rsplit("-", 1)[0] for path in RECORDS} == set(EXPERIMENTS)
 
 
-def test_the_opening_of_a_record_repeats(one_thread, tmp_path):
-    record = records.read("systems", "cpu")
+def opening_losses(record, folder, steps):
+    """The first losses of the record's first run, computed here."""
     plan = Plan(**{field.name: record.settings[field.name] for field in fields(Plan)})
-    label, curve = next((name, each) for name, each in record.curves.items() if name.startswith("opening"))
-    at, losses = Bench("cpu", tmp_path), []
+    at, losses = Bench("cpu", folder), []
 
     def collect(step, loss):
         losses.append(loss)
-        if len(losses) == bench.OPENING:
-            raise bench.Paused(label)
+        if len(losses) == steps:
+            raise bench.Paused("enough")
 
     torch.manual_seed(record.seeds[0])
     with pytest.raises(bench.Paused):
@@ -288,10 +287,31 @@ def test_the_opening_of_a_record_repeats(one_thread, tmp_path):
             optimizer=plan.optimizer, schedule=plan.schedule, device="cpu", progress=False,
             after_step=collect,
         )  # fmt: skip
-    same = records.describe(at.device) == record.device and records.versions() == record.versions
-    # Another processor or version may round differently, and little differences grow.
-    near = pytest.approx(curve["loss"], rel=0.05 if EXACT_WARP else 0.15)
-    assert losses == (curve["loss"] if same else near)
+    return losses
+
+
+def test_the_same_machine_and_seed_give_the_same_losses(tmp_path):
+    record = records.read("systems", "cpu")
+    assert opening_losses(record, tmp_path, 5) == opening_losses(record, tmp_path, 5)
+
+
+def test_a_record_opens_as_the_code_does(one_thread, tmp_path):
+    """Within what processors differ by.
+
+    RMSprop's first steps move each weight by the sign of its gradient, whatever its size, so that a last
+    bit soon matters. With one thread and PyTorch's instruction sets DEFAULT, AVX2 and AVX512, measured on
+    an AMD EPYC (family 25, model 17), losses differ by at most 2e-7 in the first step, 1e-4 in the second
+    and 5 % in any other, their mean over the last 25 steps by 0.3 %. Another batch, scene or first weight
+    changes the first two losses by more than is allowed here.
+    """
+    record = records.read("systems", "cpu")
+    expected = next(each["loss"] for name, each in record.curves.items() if name.startswith("opening"))
+    losses = opening_losses(record, tmp_path, bench.OPENING)
+    first, second, every, late = (1e-5, 5e-3, 0.15, 0.03) if EXACT_WARP else (1e-2, 0.05, 0.3, 0.1)
+    assert losses[0] == pytest.approx(expected[0], rel=first)
+    assert losses[1] == pytest.approx(expected[1], rel=second)
+    assert losses == pytest.approx(expected, rel=every)
+    assert sum(losses[25:]) == pytest.approx(sum(expected[25:]), rel=late)
 
 
 def test_scores_for_a_card_by_hand():

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import platform
+import re
 from dataclasses import asdict, dataclass
 from datetime import date as calendar
 from functools import cache
@@ -188,11 +189,16 @@ def versions() -> dict[str, str]:
 
 
 def describe(device: torch.device) -> str:
-    """A device in words: the GPU's name, or the processor's and how many threads compute on it."""
+    """A device in words: the GPU's name, or all of a processor that decides how sums are rounded.
+
+    "AMD EPYC" names many processors: family and model tell them apart. PyTorch's instruction set and the
+    number of threads decide in which order it adds.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return f"{_processor()}, {instructions}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _processor() -> str:
@@ -200,5 +206,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    found = dict(re.split(r"\s*:\s*", line, maxsplit=1) for line in reversed(lines) if ":" in line)
+    name = found.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in found and "model" in found:
+        name += f" (family {found['cpu family']}, model {found['model']})"
+    return name
