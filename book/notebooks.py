@@ -58,6 +58,18 @@ def is_solution(cell) -> bool:
     return "solution" in cell.metadata.get("tags", [])
 
 
+def hidden_cells(cells: list) -> set[int]:
+    """Indices of the code cells that students do not get: solutions by their tag, or between the marks."""
+    found, inside = set(), False
+    for index, cell in enumerate(cells):
+        if cell.cell_type != "code":
+            marks = re.findall(r"^(?:`{3,}|:{3,})\{solution-(start|end)\}", cell.source, flags=re.MULTILINE)
+            inside = marks[-1] == "start" if marks else inside
+        elif inside or is_solution(cell):
+            found.add(index)
+    return found
+
+
 def student_cells(page: Path, chapter: int | None, book: Book) -> list:
     """The chapter's cells in plain Markdown, without solutions."""
     reader = Reader(book, page, chapter)

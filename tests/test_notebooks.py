@@ -7,12 +7,14 @@ import sys
 import types
 from pathlib import Path
 
+import execute
 import jupytext
 import nbformat
 import notebooks
 import pytest
 from books import ROOT, built, serve
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from pybtex.database import parse_file
 from readable import Book, NotReadable, Reader
 
@@ -49,27 +51,68 @@ def code(path: Path) -> list[str]:
     ]
 
 
-def without_solutions(path: Path) -> bool:
-    return code(path) != code(path.with_suffix(".md"))
-
-
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_a_notebook_has_the_code_of_its_chapter(path):
     whole = iter(code(path.with_suffix(".md")))
     assert all(cell in whole for cell in code(path)), "in the same order, and no more"
 
 
-# The book's build has run every chapter. What lost a solution since may break, so it is run as it stands;
-# of the others one is enough.
-@pytest.mark.parametrize(
-    "path",
-    sorted({min(COMMITTED, key=lambda path: path.stat().st_size), *filter(without_solutions, COMMITTED)}),
-    ids=lambda path: path.stem,
-)
-def test_a_notebook_runs(path, monkeypatch):
+# The book's build runs every chapter, and forgets what a solution defined before the next cell of students
+# (book/execute.py). So a notebook, whose cells are the chapter's without solutions, runs too; one is tried.
+def test_a_notebook_runs(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
+    path = min(COMMITTED, key=lambda path: path.stat().st_size)
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}).execute()
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_hidden_cells_are_those_that_a_notebook_lacks(path):
+    cells = execute.read(path.with_suffix(".md")).cells
+    hidden = notebooks.hidden_cells(cells)
+    kept = [c.source for n, c in enumerate(cells) if c.cell_type == "code" and n not in hidden]
+    assert kept == code(path)
+
+
+PAGE = """---
+kernelspec: {name: python3, display_name: Python 3}
+jupytext: {text_representation: {format_name: myst}}
+---
+
+```{code-cell}
+known, line = 1, [1]
+```
+
+````{solution-start} x
+````
+
+```{code-cell}
+answer, known = 42, 2
+```
+
+```{code-cell}
+answer + known
+```
+
+````{solution-end}
+````
+
+```{code-cell}
+CELL
+```
+"""
+
+
+@pytest.mark.parametrize("cell, whole", [("assert known == 1 and line == [1]", True), ("answer", False)])
+def test_the_build_forgets_what_a_solution_defined(tmp_path, cell, whole):
+    (tmp_path / "page.md").write_text(PAGE.replace("CELL", cell))
+    if whole:
+        notebook, _ = execute.run(tmp_path / "page.md", 1)
+        outputs = [each.outputs for each in notebook.cells if each.cell_type == "code"]
+        assert outputs[2][0]["data"]["text/plain"] == "44"
+    else:
+        with pytest.raises(CellExecutionError, match="name 'answer' is not defined"):
+            execute.run(tmp_path / "page.md", 1)
 
 
 def test_every_piece_has_a_plain_form(sample_book):
