@@ -3,16 +3,19 @@
 #   make book    build the book, executing every chapter, and print the page to open
 #   make test    check the code and run the whole test suite
 #
-# Both put everything they install into .venv. Two variables may follow either command:
+# Both put everything they install into .venv. Three variables may follow either command:
 #
 #   TORCH_INDEX  where pip may also look for PyTorch. On Linux PyPI's torch brings several GB of CUDA
 #                libraries; without an NVIDIA GPU take the small build:
 #                make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #   PYTHON       the interpreter that makes .venv (default python3)
+#   JOBS         how many tests run at a time (default: as many as there are cores)
 #
 # REPOSITORY_URL is for the publishing workflow: see book/published_config.py.
 
 PYTHON ?= python3
+# Test processes at a time. Each computes with one thread, unless OMP_NUM_THREADS says otherwise.
+JOBS ?= auto
 TORCH_INDEX ?=
 REPOSITORY_URL ?=
 
@@ -20,6 +23,13 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PAGE := _build/html/book/intro.html
 BUILT := _build/built
+
+# How everything here computes, kernels and tests too. Threads that spin while they wait for one that has
+# no core make a busy machine ten times slower; memory that goes back to the system has to be fetched again
+# in each step. book/run-times.md has the figures.
+export OMP_WAIT_POLICY ?= PASSIVE
+export MALLOC_MMAP_MAX_ ?= 0
+export MALLOC_TRIM_THRESHOLD_ ?= 2147483647
 
 # What runs sees the commands of .venv first (`minipose`, `jupyter`) and finds its kernel there.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" JUPYTER_PREFER_ENV_PATH=1
@@ -48,9 +58,10 @@ help:
 # Everything but PyTorch comes by its checksum: which build of PyTorch fits is this machine's to say.
 $(INSTALLED): pyproject.toml constraints.txt requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minipose needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
-	@echo "Installing into .venv (the first time: minutes, several hundred MB, nothing printed meanwhile)"
+	@echo "Installing into .venv: $$(grep -c '^[a-z]' requirements.lock) packages, about a minute"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	@echo "Installing PyTorch and minipose, several hundred MB"
 	@$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 		--constraint constraints.txt --editable '.[book,export,test]'
 	@touch $@
@@ -60,9 +71,11 @@ $(INSTALLED): pyproject.toml constraints.txt requirements.lock
 define build_book
 @rm -rf _build && mkdir _build
 @$(RUN) python book/vendor.py
+@echo "Making what the live lab shows"
 @$(RUN) python book/lab.py
+@$(RUN) python book/execute.py
 @$(if $(REPOSITORY_URL),$(BIN)/python book/published_config.py > _build/published.yml)
-@echo "Building the book"
+@echo "Setting the pages (about a minute)"
 @$(RUN) jupyter-book build . -W --keep-going --quiet $(if $(REPOSITORY_URL),--config _build/published.yml)
 @test -f $(PAGE) || { echo "The build wrote no $(PAGE): see the messages above"; exit 1; }
 @touch $(BUILT)
@@ -82,7 +95,7 @@ test: $(INSTALLED)
 	@test -f $(BUILT) || $(MAKE) --no-print-directory $(BUILT)
 	@test -z "$$(find book minipose _*.yml -newer $(BUILT) -name '*.[mpy]*' ! -name '*.pyc' -print -quit)" || \
 		echo "Note: the pages are older than their sources; make book renews them"
-	@$(RUN) python -m pytest
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) python -m pytest -n $(JOBS) --dist worksteal -q -rs --durations=10
 
 # The fuzzer has no wheel for some machines; the table then says so.
 soak: $(INSTALLED)

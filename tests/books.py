@@ -24,7 +24,7 @@ REPOSITORY = "https://github.com/owner/name"  # made up
 def built() -> Path:
     """The pages of the project's book, or a skip."""
     if not (ROOT / "_build" / "built").exists():
-        pytest.skip("the book is not built: run make book")
+        pytest.skip("no built book: run make book")
     return PAGES
 
 

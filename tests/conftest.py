@@ -12,8 +12,8 @@ from scipy.io import savemat
 from minipose import StackedHourglass
 from minipose.data import Puppets
 
-# Two test processes share two cores; one thread each is faster than four quarrelling.
-torch.set_num_threads(1)
+# `make test` runs a test process per core, each with one thread, unless OMP_NUM_THREADS says otherwise.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
 cv2.setNumThreads(1)
 
 # OpenCV 4 warps from the nearest 1/32 px, OpenCV 5 from the place itself: pixels differ by the grey levels
@@ -26,17 +26,23 @@ REAL = Path(os.environ.get("MINIPOSE_DATA", "") or "/nonexistent")
 def real_data(name: str) -> Path:
     """A folder of real data, or a skip that says why."""
     if not (REAL / name).is_dir():
-        pytest.skip(f"MINIPOSE_DATA names no folder with {name}/, which is not part of the repository")
+        pytest.skip(
+            f"no real data: set MINIPOSE_DATA to a folder with {name}/ (book/data.md says where from)"
+        )
     return REAL / name
 
 
 @pytest.fixture(scope="session")
-def sample_book(tmp_path_factory) -> Path:
-    """The pages of tests/sample, which uses every piece that a chapter may use."""
+def sample_book(tmp_path_factory, worker_id) -> Path:
+    """The pages of tests/sample, which uses every piece that a chapter may use; built by one process."""
     from books import build_sample, built  # Sphinx and its friends: not for those who run another test
+    from filelock import FileLock
 
     built()  # what the pages load is fetched by then
-    return build_sample(tmp_path_factory.mktemp("sample"))
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared if worker_id == "master" else shared.parent) / "sample"
+    with FileLock(folder.with_suffix(".lock")):
+        return folder / "_build" / "html" if folder.exists() else build_sample(folder)
 
 
 @pytest.fixture

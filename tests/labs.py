@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 from books import ROOT, built, serve
-from browsing import SEEN, chromium, watched
+from browsing import PATIENCE, SEEN, chromium, watched
 
 MADE = ROOT / "book/_static/lab/made"
 READY = ".lab[aria-busy=false]"
@@ -43,7 +43,7 @@ def opened(running, state: str = "", **options):
 
 def ready(page) -> None:
     """Once the networks have looked at what the page was last told."""
-    page.wait_for_selector(READY, timeout=60_000)
+    page.wait_for_selector(READY, timeout=PATIENCE)
 
 
 def move(page, control: str, key: str, times: int = 1, role: str = "slider") -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import grade as grader
@@ -376,9 +375,8 @@ def test_broken_code_costs_only_what_it_breaks(tmp_path):
         "def stages_loss(stages, target):\n    raise ValueError('\\x1b[31m' + 'long ' * 1000)",
         "predict = 3",
     ]
-    began = time.monotonic()
-    made = grader.grade(write(tmp_path / "ada.ipynb", codes), limit=3)
-    assert time.monotonic() - began < 60
+    # Two of the answers never end. What the others need is far less than the limit, on a busy machine too.
+    made = grader.grade(write(tmp_path / "ada.ipynb", codes), limit=15)
     assert made.student == "ada"
     assert points(made) == {"brightest_cell": 5, "parameter_formula": 5}
     for name, sentence in {

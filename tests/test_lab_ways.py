@@ -2,6 +2,7 @@
 
 import pytest
 from books import ROOT, built
+from browsing import PATIENCE
 from labs import linked, move, opened, ready, running, seen
 from test_pages import SERIOUS, STICKING_OUT
 
@@ -37,7 +38,7 @@ def test_a_runtime_that_fails_is_not_used(browser):
     ready(page)
     before = seen(page, VIEWS)
     page.get_by_role("combobox", name="Computed with").select_option("WebGPU")
-    page.wait_for_selector(".lab [role=alert]:has-text('WebAssembly goes on')", timeout=60_000)
+    page.wait_for_selector(".lab [role=alert]:has-text('WebAssembly goes on')", timeout=PATIENCE)
     ready(page)
     assert page.get_by_role("combobox", name="Computed with").input_value() == "0"
     assert seen(page, VIEWS) == before

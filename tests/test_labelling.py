@@ -2,12 +2,12 @@
 
 import base64
 import json
-import shutil
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from browsing import chromium
 
 import minipose
 from minipose import COCO, MPII, InputError, StackedHourglass
@@ -184,7 +184,7 @@ def test_a_failed_save_keeps_the_file(folder, tmp_path, monkeypatch):
 
 
 def test_widget_messages(folder, tmp_path):
-    pytest.importorskip("anywidget", reason="the labelling window needs anywidget")
+    pytest.importorskip("anywidget", reason="no anywidget: pip install '.[book]'")
     labeller = Labeller(folder, tmp_path / "labels.json", "mpii")
     widget = labeller.widget
 
@@ -212,14 +212,8 @@ def test_widget_messages(folder, tmp_path):
 @pytest.fixture
 def page():
     """A page of Chromium, where the machine has it."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the browser's side needs playwright")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("the browser's side needs chromium")
-    with playwright.sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser.new_page(viewport={"width": 1000, "height": 900})
-        browser.close()
 
 
 def test_the_browsers_side(page, folder):

@@ -1,13 +1,13 @@
 """Every page in a real browser, wide and narrow, light and dark, from a server and from the disk."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from books import ROOT, built, serve
+from browsing import PATIENCE, chromium
 from notebooks import pages
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 AXE = ROOT / "tests/vendor/axe-core/axe.min.js"
 PROJECT = [f"{path.relative_to(ROOT).with_suffix('')}.html" for path, _ in pages(ROOT)]
@@ -49,6 +49,7 @@ class Tab:
 
     def __init__(self, page: Page):
         self.page = page
+        page.set_default_timeout(PATIENCE)
         self.requests: list[str] = []
         self.problems: list[str] = []
         page.on("request", lambda request: self.requests.append(request.url))
@@ -71,13 +72,8 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def tab() -> Iterator[Tab]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("the pages need chromium to be looked at")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         yield Tab(browser.new_page(reduced_motion="reduce"))
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -358,7 +358,7 @@ def test_every_module_is_a_module():
     """What the live lab loads by itself: each parses, and imports only what the others export."""
     node = shutil.which("node")
     if node is None:
-        pytest.skip("reading modules one by one needs node")
+        pytest.skip("no node: install the system package nodejs")
     paths = [str(path.as_uri()) for path in widgets.STATIC.glob("*.js") if path.name != "live.js"]
     code = f"for (const path of {json.dumps(paths)}) await import(path)"
     done = subprocess.run([node, "--input-type=module", "-e", code], capture_output=True, text=True)

@@ -15,7 +15,7 @@ import notebooks
 import numpy as np
 import pytest
 from books import ROOT
-from browsing import chromium, settled, watched
+from browsing import PATIENCE, chromium, settled, watched
 
 import minipose
 from minipose import InputError, figures, widgets
@@ -108,7 +108,7 @@ def test_what_cannot_be_compared():
 
 
 def test_pages_have_no_widget_and_notebooks_do(figure, monkeypatch):
-    pytest.importorskip("anywidget", reason="a live figure needs anywidget")
+    pytest.importorskip("anywidget", reason="no anywidget: pip install '.[book]'")
     live = "application/vnd.jupyter.widget-view+json"
     assert set(figure._repr_mimebundle_()) == {"text/plain", "text/html", live}
     assert set(figures.sigma()._repr_mimebundle_()) == {"text/plain", "text/html"}
@@ -128,7 +128,7 @@ def test_pages_have_no_widget_and_notebooks_do(figure, monkeypatch):
 @pytest.fixture
 def lab(tmp_path):
     """The address of a real JupyterLab in which a notebook with one comparison lies."""
-    pytest.importorskip("jupyterlab", reason="a live figure needs JupyterLab")
+    pytest.importorskip("jupyterlab", reason="no JupyterLab: pip install '.[book]'")
     cell = nbformat.v4.new_code_cell(
         "from minipose.widgets import compare\ncompare([48], ('stages-1x8', 'stages-8x1'))"
     )
@@ -159,7 +159,7 @@ def lab(tmp_path):
 def test_the_comparison_in_jupyterlab(page, lab):
     """The kernel's networks look at a puppet that nobody computed beforehand."""
     page.goto(f"{lab}lab/tree/live.ipynb?reset")
-    page.wait_for_selector("text=(ipykernel) | Idle", timeout=60_000)
+    page.wait_for_selector("text=(ipykernel) | Idle", timeout=PATIENCE)
     page.locator(".jp-CodeCell .cm-content").last.click()
     page.keyboard.press("Shift+Enter")
     before = settled(page)
