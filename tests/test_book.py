@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import execute
 import pytest
 from books import PAGES, REPOSITORY, ROOT, built
 from notebooks import pages
@@ -89,6 +90,12 @@ def test_downloads_hold_no_solution(sample_book):
     assert {path.name for path in offered} >= {"first.ipynb", "pieces.ipynb"}
     assert not [path for path in offered if "secret" in path.read_text(encoding="utf-8")]
     assert "secret" in (sample_book / "book/pieces.html").read_text(encoding="utf-8")
+
+
+def test_each_page_ran_once():
+    """The build found in the cache what book/execute.py had run, and ran nothing itself."""
+    cached = built().parent / ".jupyter_cache/executed"
+    assert len(list(cached.iterdir())) == len(execute.executed(ROOT))
 
 
 def test_the_first_chapter_shows_what_it_promises():
