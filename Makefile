@@ -10,7 +10,7 @@
 #                make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #   PYTHON       the interpreter that makes .venv (default python3)
 #
-# REPOSITORY_URL is for the publishing workflow: see book/published_config.py.
+# REPOSITORY_URL is for the publishing workflow: see book/build/published_config.py.
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -59,9 +59,9 @@ $(INSTALLED): pyproject.toml constraints.txt requirements.lock
 # notice edits to the package. Always look at the result: jupyter-book can fail and still exit 0.
 define build_book
 @rm -rf _build && mkdir _build
-@$(RUN) python book/vendor.py
-@$(RUN) python book/lab.py
-@$(if $(REPOSITORY_URL),$(BIN)/python book/published_config.py > _build/published.yml)
+@$(RUN) python book/build/vendor.py
+@$(RUN) python book/build/lab.py
+@$(if $(REPOSITORY_URL),$(BIN)/python book/build/published_config.py > _build/published.yml)
 @echo "Building the book"
 @$(RUN) jupyter-book build . -W --keep-going --quiet $(if $(REPOSITORY_URL),--config _build/published.yml)
 @test -f $(PAGE) || { echo "The build wrote no $(PAGE): see the messages above"; exit 1; }
@@ -91,14 +91,14 @@ soak: $(INSTALLED)
 	@$(RUN) python -m soak
 
 notebooks: $(INSTALLED)
-	@$(RUN) python book/notebooks.py
+	@$(RUN) python book/build/notebooks.py
 
 benchmark: $(INSTALLED)
 	@$(RUN) python -m benchmarks
 	@test ! -f $(BUILT) || $(RUN) python -m benchmarks.lab
 
 pictures: $(INSTALLED)
-	@$(RUN) python book/pictures.py
+	@$(RUN) python book/build/pictures.py
 
 # PyTorch apart: of it the tested version is taken.
 oldest:

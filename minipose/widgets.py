@@ -36,7 +36,7 @@ from minipose.pretrained import load
 STATIC = Path(__file__).with_name("static")
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=async function|function|const)", re.MULTILINE)
-# The book's pages set this while they are built (book/pages.py): there will be no kernel to ask.
+# The book's pages set this while they are built (book/build/pages.py): there will be no kernel to ask.
 PAGES = "MINIPOSE_PAGES"
 
 NETWORKS = (

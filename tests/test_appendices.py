@@ -157,7 +157,7 @@ def test_the_record_of_run_times_has_every_page_that_runs():
     assert set(record) == {"device", "cores", "versions", "date", "seconds"}
     expected = [page.stem for page in times.executed(ROOT)]
     assert set(chapters()) | {"intro"} <= set(expected)
-    assert list(record["seconds"]) == expected, "run python book/times.py"
+    assert list(record["seconds"]) == expected, "run python book/build/times.py"
     assert all(0 < seconds < 600 for seconds in record["seconds"].values())
     assert set(record["versions"]) == set(records.VERSIONS)
     assert record["device"] and record["cores"] >= 1 and date.fromisoformat(record["date"])

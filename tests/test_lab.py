@@ -1,4 +1,4 @@
-"""What the live lab is made of: book/lab.py's files, and the browser's arithmetic against the package's."""
+"""What the live lab is made of: the files of book/build/lab.py, and the browser's arithmetic."""
 
 import gzip
 import json

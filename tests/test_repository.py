@@ -308,7 +308,7 @@ def test_no_public_address_of_the_repository_in_the_sources():
 
 
 def test_published_configuration_adds_links_and_changes_nothing_else():
-    spec = importlib.util.spec_from_file_location("published_config", ROOT / "book/published_config.py")
+    spec = importlib.util.spec_from_file_location("published_config", ROOT / "book/build/published_config.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = yaml.safe_load(read("_config.yml"))

@@ -1,4 +1,4 @@
-"""Make what the live lab shows: networks as ONNX, pictures with truth, a recording: python book/lab.py.
+"""Make what the live lab shows: networks as ONNX, pictures with truth, a recording: python book/build/lab.py.
 
 `make book` calls this, and it is all to do after better weights have come. Everything follows from the
 shipped networks and fixed seeds; it goes into book/_static/lab/made, and nothing of it is committed.
@@ -30,7 +30,7 @@ from minipose.pretrained import names
 from minipose.skeletons import LSP, MPII, Skeleton
 from minipose.widgets import SCENES, UNSEEN, rounded
 
-MADE = Path(__file__).resolve().parent / "_static/lab/made"
+MADE = Path(__file__).resolve().parents[1] / "_static/lab/made"
 # One hourglass with four residual modules at each box, and four hourglasses with one: equal capacity.
 PAIRS = {
     "puppets": ("hg1x4-puppets", "hg4x1-puppets"),

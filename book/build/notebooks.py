@@ -1,4 +1,4 @@
-"""Write the student notebook of every chapter that has code, beside it: python book/notebooks.py.
+"""Write the student notebook of every chapter that has code, beside it: python book/build/notebooks.py.
 
 A student notebook is the chapter without solutions and outputs, readable where MyST is not (Colab,
 JupyterLab without extensions). `make notebooks` writes them, and the sample assignment's (handout.py); a test
@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pybtex.database import parse_file
 from readable import Book, NotReadable, Reader
 
-BOOK = Path(__file__).resolve().parent
+BOOK = Path(__file__).resolve().parents[1]
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 # The sources know no address, so Colab is asked which file it has open; should it not tell, the reader is.
 INSTALL = """

@@ -1,4 +1,6 @@
-"""Fetch the JavaScript that the pages need, so that they ask no other host for it: python book/vendor.py.
+"""Fetch the JavaScript that the pages need, so that they ask no other host for it.
+
+python book/build/vendor.py
 
 `make book` calls this. npm fetches what is missing; each archive must have the checksum below. Nothing
 is installed or run, and nothing fetched is committed.
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "book/_static/vendor"
 TESTS = ROOT / "tests/vendor"  # never published
 

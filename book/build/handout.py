@@ -1,4 +1,4 @@
-"""The sample assignment as notebooks: python book/handout.py TEACHER.ipynb [--seed N]
+"""The sample assignment as notebooks: python book/build/handout.py TEACHER.ipynb [--seed N]
 
 book/assignment/from-heatmap-to-score.md holds the whole assignment with its model solution. `make notebooks`
 writes the students' notebook beside it, without solutions. This program writes the teacher's: with solutions,
@@ -18,7 +18,7 @@ from readable import Book, Reader
 
 from minipose.checks.assignment import ITEMS, WRITTEN
 
-BOOK = Path(__file__).resolve().parent
+BOOK = Path(__file__).resolve().parents[1]
 SOURCE = BOOK / "assignment/from-heatmap-to-score.md"
 # nbgrader's own words, so that what it makes of the teacher's notebook is the students' notebook.
 CODE, TEXT = "# YOUR CODE HERE\nraise NotImplementedError()", "YOUR ANSWER HERE"

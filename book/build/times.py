@@ -1,4 +1,6 @@
-"""Time every page of the book that has cells, and write book/run-times.json: python book/times.py [PAGE ...]
+"""Time every page of the book that has cells, and write book/run-times.json.
+
+python book/build/times.py [PAGE ...]
 
 With names of pages (crops, heatmaps, ...) only these are timed, and the others keep their times.
 Each page runs as the book's build runs it, one after the other, its kernel's start included. Give the
@@ -37,7 +39,7 @@ def seconds(page: Path) -> float:
 
 
 def main() -> None:
-    os.environ["MINIPOSE_PAGES"] = "1"  # as book/pages.py sets it
+    os.environ["MINIPOSE_PAGES"] = "1"  # as book/build/pages.py sets it
     names = sys.argv[1:]
     measured = json.loads(FILE.read_text(encoding="utf-8"))["seconds"] if names else {}
     for page in executed(BOOK.parent):

@@ -28,7 +28,7 @@ POLICY = {
 
 
 def notebook(app, page: str) -> Path:
-    """Where the student notebook of a page stands, if it has one (book/notebooks.py)."""
+    """Where the student notebook of a page stands, if it has one (book/build/notebooks.py)."""
     return Path(app.env.doc2path(page)).with_suffix(".ipynb")
 
 
@@ -90,7 +90,7 @@ def keep_at_home(app, page, template, context, doctree) -> None:
 def copy_modules(app, exception) -> None:
     """The package's own JavaScript, which the live lab shares with the figures that move."""
     if exception is None:
-        source = Path(__file__).resolve().parent.parent / "minipose/static"
+        source = Path(__file__).resolve().parents[2] / "minipose/static"
         shutil.copytree(source, Path(app.outdir) / "_static/minipose", dirs_exist_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Draw the README's picture again: python book/pictures.py."""
+"""Draw the README's picture again: python book/build/pictures.py."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def main() -> None:
         draw_pose(sample.image, pose.keypoints, pose.skeleton, axes=place)
         look_at(sample.crop, place, room=0.84)
     figure.subplots_adjust(left=0, right=1, top=1, bottom=0, wspace=0.01)
-    figure.savefig(Path(__file__).parent / "_static" / "puppets.png")
+    figure.savefig(Path(__file__).resolve().parents[1] / "_static" / "puppets.png")
 
 
 if __name__ == "__main__":
