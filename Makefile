@@ -88,14 +88,14 @@ test: $(INSTALLED)
 soak: $(INSTALLED)
 	@test -d .venv/fuzz || $(BIN)/python -m pip install --quiet --no-deps --only-binary :all: \
 		--target .venv/fuzz $(ATHERIS) || true
-	@$(RUN) python -m soak
+	@$(RUN) PYTHONPATH=tests python -m soak
 
 notebooks: $(INSTALLED)
 	@$(RUN) python book/build/notebooks.py
 
 benchmark: $(INSTALLED)
-	@$(RUN) python -m benchmarks
-	@test ! -f $(BUILT) || $(RUN) python -m benchmarks.lab
+	@$(RUN) PYTHONPATH=tests python -m benchmarks
+	@test ! -f $(BUILT) || $(RUN) PYTHONPATH=tests python -m benchmarks.lab
 
 pictures: $(INSTALLED)
 	@$(RUN) python book/build/pictures.py
@@ -106,7 +106,7 @@ oldest:
 	@.venv/oldest/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 		--requirement constraints-oldest.txt "$$(grep '^torch==' constraints.txt)"
 	@.venv/oldest/bin/python -m pip install --quiet --no-deps --editable .
-	@.venv/oldest/bin/python -m pytest minipose $$(grep -LE 'books|browsing|labs|notebooks|handout' tests/test_*.py)
+	@.venv/oldest/bin/python -m pytest minipose book/minipose_book $$(grep -LE 'books|browsing|labs|notebooks|handout' tests/test_*.py)
 
 lock:
 	@$(PYTHON) -m pip install --quiet --target _build/uv $(UV)
@@ -126,4 +126,4 @@ sbom: $(INSTALLED)
 
 clean:
 	rm -rf .venv _build book/_static/vendor book/_static/lab/made tests/vendor
-	rm -rf *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -37,6 +37,7 @@ def build_sample(folder: Path) -> Path:
     shutil.copytree(ROOT / "book/build", folder / "book/build", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "book" / "_static").symlink_to(ROOT / "book" / "_static")
     (folder / "minipose").symlink_to(ROOT / "minipose")
+    (folder / "book/minipose_book").symlink_to(ROOT / "book/minipose_book")
     for path, text in notebooks.build(folder).items():
         path.write_text(text, encoding="utf-8")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))

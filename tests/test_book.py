@@ -161,7 +161,7 @@ TELLING = re.compile(
 
 def test_our_scripts_send_and_keep_nothing():
     ours = [
-        *ROOT.glob("minipose/static/*.js"),
+        *ROOT.glob("book/minipose_book/*/**/*.js"),
         *ROOT.glob("book/_static/*.js"),
         *ROOT.glob("book/_static/lab/*.js"),
     ]

@@ -166,7 +166,7 @@ def test_the_install_cell_acts_only_in_colab(monkeypatch, tmp_path):
     assert clone == ["git", "clone", "--depth", "1", "https://github.com/owner/name", "/content/repository"]
     # Editable, so that the records in book/results are found from the package.
     assert install[1:] == ["-m", "pip", "install", "--quiet", "--editable", "/content/repository"]
-    assert sys.path[0] == "/content/repository"
+    assert sys.path[:2] == ["/content/repository", "/content/repository/book"]
     assert folder == "/content/repository/book"
     assert not asked
 

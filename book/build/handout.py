@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from pybtex.database import parse_file
 from readable import Book, Reader
 
-from minipose.checks.assignment import ITEMS, WRITTEN
+from minipose_book.checks.assignment import ITEMS, WRITTEN
 
 BOOK = Path(__file__).resolve().parents[1]
 SOURCE = BOOK / "assignment/from-heatmap-to-score.md"

@@ -22,13 +22,13 @@ import minipose
 from minipose import heatmaps, plots
 from minipose.crops import Crop
 from minipose.data import Puppets
-from minipose.data.puppet_body import JOINTS
+from minipose.data.puppets.body import JOINTS
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, Sample
 from minipose.export import description, export_onnx
-from minipose.images import read_photo
-from minipose.pretrained import names
+from minipose.io.images import read_photo
 from minipose.skeletons import LSP, MPII, Skeleton
-from minipose.widgets import SCENES, UNSEEN, rounded
+from minipose_book.figures.moving import SCENES, UNSEEN, rounded
+from minipose_book.pretrained import load, names
 
 MADE = Path(__file__).resolve().parents[1] / "_static/lab/made"
 # One hourglass with four residual modules at each box, and four hourglasses with one: equal capacity.
@@ -272,7 +272,7 @@ def main() -> None:
     for name, pair in PAIRS.items():
         if not set(pair) <= set(names()):
             continue
-        loaded = [minipose.load(each) for each in pair]
+        loaded = [load(each) for each in pair]
         files = [f"{each}.onnx" for each in pair]
         for network, file in zip(loaded, files, strict=True):
             export_onnx(network, fresh / file)
@@ -285,7 +285,7 @@ def main() -> None:
         # The scenes come in the order of WANTED, and behind them the photo.
         start = len(WANTED) if name == "people" else 0
         made["pairs"].append({"name": name, "scene": start, "networks": networks, **shared})
-    networks = [minipose.load(name) for name in PAIRS["puppets"]]
+    networks = [load(name) for name in PAIRS["puppets"]]
     for number, (name, (look, facts)) in enumerate(choose(networks).items()):
         made["scenes"].append(write_scene(look, fresh))
         made["tour"][name] = {"scene": number, **facts}

@@ -38,7 +38,8 @@ if "google.colab" in sys.modules:
         subprocess.run(["git", "clone", "--depth", "1", address, "/content/repository"], check=True)
         install = ["pip", "install", "--quiet", "--editable", "/content/repository"]
         subprocess.run([sys.executable, "-m", *install], check=True)
-    sys.path.insert(0, "/content/repository")  # an editable install is seen from the next start on
+    # An editable install is seen from the next start on.
+    sys.path[:0] = ["/content/repository", "/content/repository/book"]
     os.chdir("/content/repository/book")
 """.strip()
 

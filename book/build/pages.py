@@ -90,7 +90,7 @@ def keep_at_home(app, page, template, context, doctree) -> None:
 def copy_modules(app, exception) -> None:
     """The package's own JavaScript, which the live lab shares with the figures that move."""
     if exception is None:
-        source = Path(__file__).resolve().parents[2] / "minipose/static"
+        source = Path(__file__).resolve().parents[2] / "book/minipose_book/figures/static"
         shutil.copytree(source, Path(app.outdir) / "_static/minipose", dirs_exist_ok=True)
 
 
@@ -102,7 +102,7 @@ def copy_notebooks(app, exception) -> None:
 
 
 def setup(app):
-    # The chapters' kernels inherit it: what moves on a page has no kernel to ask (minipose/widgets.py).
+    # The chapters' kernels inherit it: what moves on a page has no kernel to ask (figures/moving.py).
     os.environ["MINIPOSE_PAGES"] = "1"
     # After the theme (501), whose lists the first two change.
     app.connect("html-page-context", offer_downloads, priority=900)

@@ -18,9 +18,9 @@ import jupytext
 from nbclient import NotebookClient
 from notebooks import BOOK, pages
 
-from minipose.checkpoints import atomic
-from minipose.experiments import records
 from minipose.inference import choose_device
+from minipose.io.checkpoints import atomic
+from minipose_book.experiments import records
 
 FILE = BOOK / "run-times.json"
 
