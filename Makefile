@@ -11,7 +11,7 @@
 #   PYTHON       the interpreter that makes .venv (default python3)
 #   JOBS         how many tests run at a time (default: as many as there are cores)
 #
-# REPOSITORY_URL is for the publishing workflow: see book/published_config.py.
+# REPOSITORY_URL is for the publishing workflow: see book/build/published_config.py.
 
 PYTHON ?= python3
 # Test processes at a time. Each computes with one thread, unless OMP_NUM_THREADS says otherwise.
@@ -70,11 +70,11 @@ $(INSTALLED): pyproject.toml constraints.txt requirements.lock
 # notice edits to the package. Always look at the result: jupyter-book can fail and still exit 0.
 define build_book
 @rm -rf _build && mkdir _build
-@$(RUN) python book/vendor.py
+@$(RUN) python book/build/vendor.py
 @echo "Making what the live lab shows"
-@$(RUN) python book/lab.py
-@$(RUN) python book/execute.py
-@$(if $(REPOSITORY_URL),$(BIN)/python book/published_config.py > _build/published.yml)
+@$(RUN) python book/build/lab.py
+@$(RUN) python book/build/execute.py
+@$(if $(REPOSITORY_URL),$(BIN)/python book/build/published_config.py > _build/published.yml)
 @echo "Setting the pages (about a minute)"
 @$(RUN) jupyter-book build . -W --keep-going --quiet $(if $(REPOSITORY_URL),--config _build/published.yml)
 @test -f $(PAGE) || { echo "The build wrote no $(PAGE): see the messages above"; exit 1; }
@@ -101,17 +101,17 @@ test: $(INSTALLED)
 soak: $(INSTALLED)
 	@test -d .venv/fuzz || $(BIN)/python -m pip install --quiet --no-deps --only-binary :all: \
 		--target .venv/fuzz $(ATHERIS) || true
-	@$(RUN) python -m soak
+	@$(RUN) PYTHONPATH=tests python -m soak
 
 notebooks: $(INSTALLED)
-	@$(RUN) python book/notebooks.py
+	@$(RUN) python book/build/notebooks.py
 
 benchmark: $(INSTALLED)
-	@$(RUN) python -m benchmarks
-	@test ! -f $(BUILT) || $(RUN) python -m benchmarks.lab
+	@$(RUN) PYTHONPATH=tests python -m benchmarks
+	@test ! -f $(BUILT) || $(RUN) PYTHONPATH=tests python -m benchmarks.lab
 
 pictures: $(INSTALLED)
-	@$(RUN) python book/pictures.py
+	@$(RUN) python book/build/pictures.py
 
 # PyTorch apart: of it the tested version is taken.
 oldest:
@@ -119,7 +119,7 @@ oldest:
 	@.venv/oldest/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 		--requirement constraints-oldest.txt "$$(grep '^torch==' constraints.txt)"
 	@.venv/oldest/bin/python -m pip install --quiet --no-deps --editable .
-	@.venv/oldest/bin/python -m pytest minipose $$(grep -LE 'books|browsing|labs|notebooks|handout' tests/test_*.py)
+	@.venv/oldest/bin/python -m pytest minipose book/minipose_book $$(grep -LE 'books|browsing|labs|notebooks|handout' tests/test_*.py)
 
 lock:
 	@$(PYTHON) -m pip install --quiet --target _build/uv $(UV)
@@ -139,4 +139,4 @@ sbom: $(INSTALLED)
 
 clean:
 	rm -rf .venv _build book/_static/vendor book/_static/lab/made tests/vendor
-	rm -rf *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,12 +6,11 @@ in them and `Crop.inverse` brings these back into the photo.
 """
 
 from minipose import data
-from minipose import photometric as _photometric  # for the recipes that it adds  # noqa: F401
 from minipose.crops import Crop
-from minipose.errors import InputError
 from minipose.evaluation import evaluate
 from minipose.heatmaps import decode_heatmaps, encode_heatmaps
 from minipose.inference import Pose, predict
+from minipose.io.errors import InputError
 from minipose.metrics import pck
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from minipose.errors import InputError
+from minipose.io.errors import InputError
 
 
 def read_archive(path: Path, field: str, expected: str, legacy: bool = False) -> Any:

@@ -6,7 +6,7 @@ for two people in five, mirroring, and a gain on each colour channel. "cpm" is t
 Machines (their section 4.2): uniform rotation and scale, further than the first, and mirroring; part heatmap
 regression uses the same ranges (its section 3). None moves the crop: its centre says who is annotated.
 
-Recipes that change more than sizes, angles and gains stand in `photometric`, which adds them to `RECIPES`.
+Other packages add recipes of their own to `RECIPES`; the book adds those of a student report.
 
 The draws belong to the sample: they follow from (seed, epoch, sample number) alone, so that batch
 size, number of processes, resuming and device change nothing.

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from minipose.errors import InputError
+from minipose.io.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from minipose import heatmaps as codec
 from minipose import metrics
 from minipose.data.sample import AtScales, PoseDataset
-from minipose.errors import InputError
 from minipose.inference import (
     average_over_scales,
     check_scales,
@@ -25,6 +24,7 @@ from minipose.inference import (
     to_photo,
     unmirror,
 )
+from minipose.io.errors import InputError
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
 from minipose.skeletons import Skeleton, convert

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from minipose.checkpoints import atomic
-from minipose.errors import InputError
 from minipose.inference import evaluating
+from minipose.io.checkpoints import atomic
+from minipose.io.errors import InputError
 from minipose.models.network import PoseNetwork
 
 # ONNX Runtime and its builds for browsers have known it since 2022.

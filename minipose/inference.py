@@ -14,8 +14,8 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from minipose import heatmaps as codec
 from minipose.crops import Crop, transform
-from minipose.errors import InputError
-from minipose.images import read_photo
+from minipose.io.errors import InputError
+from minipose.io.images import read_photo
 from minipose.models.network import PoseNetwork
 from minipose.skeletons import Skeleton
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from minipose import augmentation
 from minipose.crops import transform
 from minipose.data.sample import PoseDataset
-from minipose.errors import InputError
+from minipose.io.errors import InputError
 
 
 @dataclass

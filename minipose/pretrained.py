@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minipose.checkpoints import load_weights
-from minipose.errors import InputError
+from minipose.io.checkpoints import load_weights
+from minipose.io.errors import InputError
 from minipose.models.network import PoseNetwork
 
 FOLDER = Path(__file__).parent / "weights"

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import torch
 
-from minipose.errors import InputError
+from minipose.io.errors import InputError
 
 
 @dataclass(frozen=True)

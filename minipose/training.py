@@ -19,8 +19,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from minipose import distributed
-from minipose.checkpoints import (
+from minipose.data.sample import PoseDataset
+from minipose.evaluation import evaluate
+from minipose.inference import place, prepare
+from minipose.io.checkpoints import (
     atomic,
     load_checkpoint,
     load_optimizer,
@@ -28,13 +30,11 @@ from minipose.checkpoints import (
     save_checkpoint,
     save_weights,
 )
-from minipose.data.sample import PoseDataset
-from minipose.errors import InputError
-from minipose.evaluation import evaluate
-from minipose.inference import place, prepare
+from minipose.io.errors import InputError
 from minipose.models.network import PoseNetwork
 from minipose.optimization import Rate, build_optimizer
 from minipose.pipeline import Batch, batches, order
+from minipose.scaling import distributed
 
 FILES = ("checkpoint.pt", "history.csv", "weights.safetensors")
 
@@ -152,7 +152,9 @@ def train(
     distributed.same_everywhere(network)
     stored = None
     if resident:
-        from minipose.resident import Resident  # only where asked for: it makes a GPU faster, nothing else
+        from minipose.scaling.gpu_crops import (
+            Resident,  # only where asked for: it makes a GPU faster, nothing else
+        )
 
         stored = Resident(dataset, size, device, progress and main)
         distributed.wait(everybody)

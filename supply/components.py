@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "book"))  # vendor.py lists the scripts
+sys.path.insert(0, str(ROOT / "book/build"))  # vendor.py lists the scripts
 import vendor  # noqa: E402
 
 # All of these allow what MIT allows as long as their own files keep their terms and notices.

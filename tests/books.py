@@ -31,10 +31,13 @@ def built() -> Path:
 def build_sample(folder: Path) -> Path:
     """Build tests/sample as if it were published at REPOSITORY; its pages."""
     shutil.copytree(ROOT / "tests" / "sample", folder, dirs_exist_ok=True)
-    for path in [*ROOT.glob("book/*.py"), ROOT / "book/references.bib", ROOT / "book/bibliography.md"]:
+    for path in [ROOT / "book/references.bib", ROOT / "book/bibliography.md"]:
         shutil.copy(path, folder / "book")
+    # Copied, not linked: a script finds the book that it belongs to by its own place.
+    shutil.copytree(ROOT / "book/build", folder / "book/build", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "book" / "_static").symlink_to(ROOT / "book" / "_static")
     (folder / "minipose").symlink_to(ROOT / "minipose")
+    (folder / "book/minipose_book").symlink_to(ROOT / "book/minipose_book")
     for path, text in notebooks.build(folder).items():
         path.write_text(text, encoding="utf-8")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ NETWORKS = "AB"
 
 
 def made() -> dict:
-    """What book/lab.py wrote for the built pages."""
+    """What book/build/lab.py wrote for the built pages."""
     return json.loads((built() / "_static/lab/made/lab.json").read_text(encoding="utf-8"))
 
 

@@ -20,14 +20,15 @@ from conftest import real_data
 from IPython.display import HTML, Markdown
 
 import minipose
-from minipose import checks
-from minipose.arguments import READS, parser
-from minipose.checks import EXERCISES, LEVELS, compare
-from minipose.checks.core import exercise
+from minipose.cli.arguments import READS, parser
 from minipose.data import MPII
-from minipose.data.files import GUIDES
+from minipose.data.formats.files import GUIDES
 from minipose.data.lsp import HELD_OUT
-from minipose.experiments import EXPERIMENTS, records
+from minipose_book import checks
+from minipose_book.checks import EXERCISES, LEVELS, compare
+from minipose_book.checks.core import exercise
+from minipose_book.experiments import records
+from minipose_book.experiments.catalogue import EXPERIMENTS
 
 BOOK = ROOT / "book"
 
@@ -158,7 +159,7 @@ def test_the_record_of_run_times_has_every_page_that_runs():
     assert set(record) == {"device", "cores", "versions", "date", "seconds"}
     expected = [page.stem for page in times.executed(ROOT)]
     assert set(chapters()) | {"intro"} <= set(expected)
-    assert list(record["seconds"]) == expected, "run python book/times.py"
+    assert list(record["seconds"]) == expected, "run python book/build/times.py"
     assert all(0 < seconds < 600 for seconds in record["seconds"].values())
     assert set(record["versions"]) == set(records.VERSIONS)
     assert record["device"] and record["cores"] >= 1 and date.fromisoformat(record["date"])
@@ -269,7 +270,7 @@ def test_files_that_contributors_are_sent_to_exist():
     page = text("contributing")
     for name in re.findall(r"`((?:book|tests|minipose)/[\w./-]+)`", page):
         assert "NAME" in name or "CHAPTER" in name or (ROOT / name).exists(), name
-    from minipose import checkpoints
+    from minipose.io import checkpoints
 
     assert minipose.StackedHourglass in checkpoints.NETWORKS.values()
     assert "FIGURES = {" in (ROOT / "tests/test_widgets.py").read_text(encoding="utf-8")

@@ -18,10 +18,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from submission import Submission
 from test_notebooks import MYST
 
-from minipose.checks import assignment
-from minipose.checks.assignment import ITEMS, PARTS, WRITTEN, items, networks
-from minipose.checks.core import compare
 from minipose.models.hourglass import StackedHourglass
+from minipose_book.checks import assignment
+from minipose_book.checks.assignment import ITEMS, PARTS, WRITTEN, items, networks
+from minipose_book.checks.core import compare
 
 FOLDER = Path(handout.SOURCE).parent
 HANDED_OUT = handout.SOURCE.with_suffix(".ipynb")
@@ -399,8 +399,8 @@ def test_broken_code_costs_only_what_it_breaks(tmp_path):
 
 def test_a_submission_cannot_write_its_own_verdict(tmp_path):
     forged = """
-import minipose.checks.assignment as a, minipose.checks.core as core, sys
-from minipose.checks.core import Verdict
+import minipose_book.checks.assignment as a, minipose_book.checks.core as core, sys
+from minipose_book.checks.core import Verdict
 for item in a.ITEMS.values():
     item.check = lambda *given, **named: Verdict(True, "Right.")
 core.compare = a.points.compare = a.networks.compare = lambda *given: Verdict(True, "Right.")
@@ -416,7 +416,7 @@ def target_maps(*given): return 1
 def test_own_work():
     cells = [
         "import minipose\nfrom minipose import heatmaps, pck as share",
-        "from minipose.checks import assignment",
+        "from minipose_book.checks import assignment",
         "def target_maps(*given):\n    return minipose.heatmaps.encode_heatmaps(*given)",
         "brightest = heatmaps.decode_heatmaps\ndef quarter(maps): return assignment.points._moved(maps)",
         "def pckh(*given): return share(*given).per_joint",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from minipose.errors import InputError
+from minipose.io.errors import InputError
 from minipose.models.backbones import VGG, ResNet, load_imagenet
 
 

@@ -93,7 +93,7 @@ def test_downloads_hold_no_solution(sample_book):
 
 
 def test_each_page_ran_once():
-    """The build found in the cache what book/execute.py had run, and ran nothing itself."""
+    """The build found in the cache what book/build/execute.py had run, and ran nothing itself."""
     cached = built().parent / ".jupyter_cache/executed"
     assert len(list(cached.iterdir())) == len(execute.executed(ROOT))
 
@@ -168,7 +168,7 @@ TELLING = re.compile(
 
 def test_our_scripts_send_and_keep_nothing():
     ours = [
-        *ROOT.glob("minipose/static/*.js"),
+        *ROOT.glob("book/minipose_book/*/**/*.js"),
         *ROOT.glob("book/_static/*.js"),
         *ROOT.glob("book/_static/lab/*.js"),
     ]

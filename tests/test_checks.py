@@ -1,4 +1,4 @@
-"""The exercises of the book: asked in a chapter, solved there, and checked by minipose.checks."""
+"""The exercises of the book: asked in a chapter, solved there, and checked by minipose_book.checks."""
 
 import re
 import sys
@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import minipose
-from minipose import checks
-from minipose.checks import EXERCISES, Exercise, compare
+from minipose_book import checks
+from minipose_book.checks import EXERCISES, Exercise, compare
 
 BOOK = Path(__file__).parents[1] / "book"
 NAMES = sorted(EXERCISES)

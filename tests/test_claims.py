@@ -13,14 +13,15 @@ import pytest
 from books import ROOT
 from test_mpii_coco import record as mpii_record
 
-from minipose.experiments import bench, labels, records
-from minipose.papers import PAPERS, claims, judge, ledger, summary
-from minipose.papers.bulat2016 import TABLE_5, TABLE_6, TABLE_7
-from minipose.papers.claims import APART, FAILS, HOLDS, OPEN, UNMEASURED, VERDICTS, Claim, Found
-from minipose.papers.lee2020.tables import TABLE_1 as REPORT_1
-from minipose.papers.lee2020.tables import TABLE_2 as REPORT_2
-from minipose.papers.lee2020.tables import TABLE_3 as REPORT_3
-from minipose.papers.newell2016 import TABLE_1, TABLE_2
+from minipose_book.experiments import bench, records
+from minipose_book.experiments.newell2016 import mpii_labels as labels
+from minipose_book.papers import PAPERS, claims, judge, ledger, summary
+from minipose_book.papers.bulat2016 import TABLE_5, TABLE_6, TABLE_7
+from minipose_book.papers.claims import APART, FAILS, HOLDS, OPEN, UNMEASURED, VERDICTS, Claim, Found
+from minipose_book.papers.lee2020.tables import TABLE_1 as REPORT_1
+from minipose_book.papers.lee2020.tables import TABLE_2 as REPORT_2
+from minipose_book.papers.lee2020.tables import TABLE_3 as REPORT_3
+from minipose_book.papers.newell2016 import TABLE_1, TABLE_2
 
 PAPER = PAPERS["newell2016"]
 ALL = [(paper, n) for paper in PAPERS.values() for n in range(len(paper.claims))]

@@ -15,11 +15,13 @@ from conftest import real_data, write_leeds
 from scipy.io import savemat
 
 import minipose
-from minipose.arguments import parser
-from minipose.checkpoints import save_weights
 from minipose.cli import main
+from minipose.cli.arguments import parser
 from minipose.data import Puppets
-from minipose.experiments import cards, records
+from minipose.io.checkpoints import save_weights
+from minipose_book import cli as book_cli
+from minipose_book import pretrained
+from minipose_book.experiments import cards, records
 
 
 @pytest.fixture
@@ -328,18 +330,18 @@ def test_evaluate_on_coco_and_mpii(tmp_path, weights, capsys):
     results = tmp_path / "results.json"
     assert main([*call, "--data", "coco", "--count", "3", "--results", str(results), *where]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert set(report["official"]) == set(minipose.oks.FIGURES)
+    assert set(report["official"]) == set(minipose.data.oks.FIGURES)
     assert report["results"][0]["per_joint"]["nose"] is None  # LSP knows no nose
     assert len(json.loads(results.read_text())) == 3
-    theirs = report["student_report"]
+    assert book_cli.main(["student-report", "--weights", weights, "--count", "3", *where]) == 0
+    theirs = json.loads(capsys.readouterr().out)
     assert sum(theirs["rulers"].values()) <= 3 and theirs["per_joint"]["nose"] is None
     assert 0 <= theirs["as_its_code"]["mean_over_joints"] <= 1
     people = minipose.data.COCO(coco / "person_keypoints.json", coco / "images", min_keypoints=17)
     ids = [str(person["id"]) for person in people.people[:2]]
     assert main([*call[:-1], "--data", "coco", *where, "--min-keypoints", "17", "--ids", *ids]) == 0
     printed = capsys.readouterr().out
-    assert "2 people" in printed and all(f"official {name} " in printed for name in minipose.oks.FIGURES)
-    assert "student report (PCK@0.2)" in printed and "as its code counts" in printed
+    assert "2 people" in printed and all(f"official {name} " in printed for name in minipose.data.oks.FIGURES)
     where = ["--annotations", str(mpii / "annotations.json"), "--images", str(mpii / "images")]
     assert main([*call, "--data", "mpii", *where]) == 0
     assert json.loads(capsys.readouterr().out)["results"][1]["metric"] == "PCKh@0.5"
@@ -437,8 +439,10 @@ def test_every_shipped_network_is_tested_here():
     shipped = {"hg2-lspet-small", "hg2-puppets-small"}
     for experiment in cards.SOURCES:
         shipped |= records.read(experiment).results["shipped"].keys()
-    assert set(minipose.pretrained.names()) == shipped
+    assert set(pretrained.names()) == shipped
+    assert minipose.pretrained.names() == ["hg2-lspet-small", "hg2-puppets-small"]  # to start with
     for name in shipped:
-        assert minipose.pretrained.model_card(name).startswith(f"# {name}\n")
-    total = sum(path.stat().st_size for path in minipose.pretrained.FOLDER.glob("*.safetensors"))
+        assert pretrained.model_card(name).startswith(f"# {name}\n")
+    folders = (pretrained.FOLDER, minipose.pretrained.FOLDER)
+    total = sum(path.stat().st_size for folder in folders for path in folder.glob("*.safetensors"))
     assert total <= 20e6

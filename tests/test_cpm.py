@@ -9,8 +9,8 @@ from torch import nn
 import minipose
 from minipose import ConvolutionalPoseMachine
 from minipose.data import Puppets
-from minipose.experiments.inside import multiply_adds
 from minipose.models.convolutional_pose_machine import receptive_field
+from minipose_book.experiments.newell2016.layers_and_gradients import multiply_adds
 
 
 def parameters(module: nn.Module) -> int:

@@ -14,8 +14,9 @@ import torch
 from conftest import EXACT_WARP
 
 import minipose
-from minipose import InputError, StackedHourglass, distributed, training
+from minipose import InputError, StackedHourglass, training
 from minipose.data import Puppets
+from minipose.scaling import distributed
 from minipose.training import read_history
 
 SETTINGS = dict(size=64, batch=4, learning_rate=1e-3, schedule="constant", device="cpu")

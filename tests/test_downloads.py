@@ -14,7 +14,7 @@ import pytest
 from minipose import InputError
 from minipose.cli import main
 from minipose.data.downloads import ARCHIVES, Archive, download, fetch, unpack
-from minipose.data.files import GUIDES
+from minipose.data.formats.files import GUIDES
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -7,25 +7,19 @@ import pytest
 import torch
 from conftest import EXACT_WARP, real_data
 
-from minipose import cli, experiments, training
-from minipose.errors import InputError
+from minipose import training
 from minipose.evaluation import Evaluation
-from minipose.experiments import (
-    EXPERIMENTS,
-    Experiment,
-    bench,
-    cards,
-    hourglass,
-    measures,
-    records,
-    reference,
-)
-from minipose.experiments.bench import (
+from minipose.io.errors import InputError
+from minipose.skeletons import MPII
+from minipose_book import cli
+from minipose_book.experiments import bench, cards, catalogue, measures, records, reference
+from minipose_book.experiments.bench import (
     Bench,
     Findings,
     Plan,
 )
-from minipose.skeletons import MPII
+from minipose_book.experiments.catalogue import EXPERIMENTS, Experiment
+from minipose_book.experiments.newell2016 import stacking as hourglass
 
 TINY = Plan(
     "puppets", size=64, features=8, epochs=3, batch=8, learning_rate=1e-3, people=16, watched=4, unseen=6
@@ -113,7 +107,7 @@ def test_a_damaged_or_missing_record_is_one_line(tmp_path):
     (tmp_path / "made-up-cpu.json").write_text('{"format": 1,')
     with pytest.raises(InputError, match="a whole JSON file"):
         records.read("made-up", "cpu", tmp_path)
-    with pytest.raises(InputError, match="minipose experiment other"):
+    with pytest.raises(InputError, match="minipose-book experiment other"):
         records.read("other", where=tmp_path)
 
 
@@ -241,7 +235,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
         return Findings({"size": 64}, {"answer": 42}, "It holds.")
 
     monkeypatch.setattr(
-        experiments, "EXPERIMENTS", {"made-up": Experiment(made_up, "nothing", "3.4", {"cpu": 9, "gpu": 8})}
+        catalogue, "EXPERIMENTS", {"made-up": Experiment(made_up, "nothing", "3.4", {"cpu": 9, "gpu": 8})}
     )
     command = ["experiment", "made-up", "--results", str(tmp_path), "--runs", str(tmp_path)]
     assert cli.main([*command, "--minutes", "3"]) == 0

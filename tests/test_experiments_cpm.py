@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from minipose.data import Puppets
-from minipose.data.puppet_body import JOINTS
-from minipose.experiments import EXPERIMENTS, cpm, cpm_asked, records
-from minipose.experiments.bench import Bench
-from minipose.experiments.cpm import SMALL_MACHINE, sees
+from minipose.data.puppets.body import JOINTS
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
+from minipose_book.experiments import records
+from minipose_book.experiments.bench import Bench
+from minipose_book.experiments.catalogue import EXPERIMENTS
+from minipose_book.experiments.wei2016 import evaluation as cpm_asked
+from minipose_book.experiments.wei2016 import stages as cpm
+from minipose_book.experiments.wei2016.stages import SMALL_MACHINE, sees
 
 TINY = replace(SMALL_MACHINE, size=32, features=8, people=24, watched=6, unseen=40, epochs=1, batch=8)
 

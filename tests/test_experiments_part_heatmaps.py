@@ -10,10 +10,13 @@ import torch
 from minipose import MPII
 from minipose.data import Puppets
 from minipose.evaluation import Evaluation
-from minipose.experiments import EXPERIMENTS, part_heatmaps, part_occlusion, records
-from minipose.experiments.bench import Bench, Run
-from minipose.experiments.part_heatmaps import ROWS, SMALL_PARTS
 from minipose.models.network import PoseNetwork
+from minipose_book.experiments import records
+from minipose_book.experiments.bench import Bench, Run
+from minipose_book.experiments.bulat2016 import occlusion as part_occlusion
+from minipose_book.experiments.bulat2016 import training as part_heatmaps
+from minipose_book.experiments.bulat2016.training import ROWS, SMALL_PARTS
+from minipose_book.experiments.catalogue import EXPERIMENTS
 
 TINY = replace(SMALL_PARTS, size=32, people=24, watched=6, unseen=40, epochs=3, batch=8)
 

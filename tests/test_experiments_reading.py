@@ -13,17 +13,22 @@ import minipose
 from minipose.crops import Crop
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
-from minipose.errors import InputError
 from minipose.evaluation import Evaluation
-from minipose.experiments import EXPERIMENTS, codecs, flipping, framing, reading, records
-from minipose.experiments.bench import (
+from minipose.io.errors import InputError
+from minipose.models.network import PoseNetwork
+from minipose.presence import precision_recall
+from minipose.skeletons import MPII
+from minipose_book.experiments import records
+from minipose_book.experiments import trained_networks as reading
+from minipose_book.experiments.bench import (
     LARGE,
     SMALL,
     Bench,
 )
-from minipose.models.network import PoseNetwork
-from minipose.presence import precision_recall
-from minipose.skeletons import MPII
+from minipose_book.experiments.catalogue import EXPERIMENTS
+from minipose_book.experiments.newell2016 import crops as framing
+from minipose_book.experiments.newell2016 import decoding as codecs
+from minipose_book.experiments.newell2016 import flip_test as flipping
 
 CPU = torch.device("cpu")
 WRISTS = [MPII.index("right_wrist"), MPII.index("left_wrist")]
@@ -361,7 +366,7 @@ def test_at_gpu_scale_the_flip_test_is_of_photos(few, tmp_path, monkeypatch):
 def test_flip_agrees_with_evaluate(few, tmp_path):
     """The flip test here is the package's own: the same joints within rounding."""
     from minipose.evaluation import evaluate
-    from minipose.pretrained import load
+    from minipose_book.pretrained import load
 
     network, people = load(reading.PUPPETS), Puppets(6, seed=5, size=128)
     with torch.no_grad():

@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from minipose.data import Puppets
-from minipose.data.puppet_body import JOINTS
+from minipose.data.puppets.body import JOINTS
 from minipose.evaluation import Evaluation
-from minipose.experiments import EXPERIMENTS, records, report, report_asked
-from minipose.experiments.bench import Bench
-from minipose.experiments.report import SMALL_REPORT, roughness
-from minipose.experiments.report_asked import KINDS, Figures, Hidden, nearer_arm
 from minipose.skeletons import COCO, MPII
+from minipose_book.experiments import records
+from minipose_book.experiments.bench import Bench
+from minipose_book.experiments.catalogue import EXPERIMENTS
+from minipose_book.experiments.lee2020 import robustness as report_asked
+from minipose_book.experiments.lee2020 import training as report
+from minipose_book.experiments.lee2020.robustness import KINDS, Figures, Hidden, nearer_arm
+from minipose_book.experiments.lee2020.training import SMALL_REPORT, roughness
 
 TINY = replace(SMALL_REPORT, size=32, features=8, people=16, watched=6, unseen=24, epochs=2, batch=8)
 

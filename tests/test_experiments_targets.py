@@ -9,19 +9,23 @@ import pytest
 import torch
 from torch import nn
 
-from minipose import StackedHourglass, experiments
+from minipose import StackedHourglass
 from minipose.data import InMemory, Puppets
-from minipose.errors import InputError
-from minipose.experiments import codecs, inside, records, targets, variants
-from minipose.experiments.bench import (
+from minipose.heatmaps import decode_heatmaps, encode_heatmaps, to_crop
+from minipose.io.errors import InputError
+from minipose.models.residual import Residual
+from minipose.pipeline import batches
+from minipose_book.experiments import records, variants
+from minipose_book.experiments.bench import (
     SMALL,
     Bench,
     Plan,
 )
-from minipose.heatmaps import decode_heatmaps, encode_heatmaps, to_crop
-from minipose.models.residual import Residual
-from minipose.pipeline import batches
-from minipose.pretrained import load
+from minipose_book.experiments.catalogue import EXPERIMENTS
+from minipose_book.experiments.newell2016 import decoding as codecs
+from minipose_book.experiments.newell2016 import layers_and_gradients as inside
+from minipose_book.experiments.newell2016 import targets
+from minipose_book.pretrained import load
 
 
 class Tiny(Bench):
@@ -291,7 +295,7 @@ def test_the_reports_shrunk_gaussian_has_hardly_a_cell(bench):
 @pytest.mark.parametrize("name", ["regression", "sigma", "decoding", "layers", "gradients"])
 def test_experiments_give_valid_records(bench, name, tmp_path, monkeypatch):
     monkeypatch.setattr(codecs, "ROUND_TRIPS", 10)
-    findings = experiments.EXPERIMENTS[name].run(bench)
+    findings = EXPERIMENTS[name].run(bench)
     records.write(bench.record(name, findings), tmp_path / "results")
     record = records.read(name, "cpu", tmp_path / "results")
     assert record.seconds > 0 and record.verdict.endswith(".")

@@ -8,11 +8,11 @@ import onnxruntime
 import pytest
 import torch
 
-import minipose
+import minipose_book
 from minipose import StackedHourglass
 from minipose.cli import main
-from minipose.errors import InputError
 from minipose.export import export_onnx
+from minipose.io.errors import InputError
 from minipose.skeletons import MPII
 
 
@@ -50,7 +50,7 @@ def test_onnx_runtime_finds_the_same_heatmaps(tmp_path, arguments):
 @pytest.mark.parametrize("name", ["cpm3-puppets", "phr-puppets"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_relatives_take_any_number_of_images(tmp_path, name, count):
-    network = minipose.load(name)
+    network = minipose_book.load(name)
     export_onnx(network, tmp_path / "network.onnx")
     images = torch.rand(count, 3, network.size, network.size)
     with torch.no_grad():
@@ -85,7 +85,7 @@ def test_the_command_line_exports_a_shipped_network(tmp_path, capsys):
     out = tmp_path / "lab.onnx"
     assert main(["export", "--weights", "stages-1x8", "--out", str(out)]) == 0
     assert capsys.readouterr().out.startswith(f"wrote {out}, ")
-    network = minipose.load("stages-1x8").eval()
+    network = minipose_book.load("stages-1x8").eval()
     images = torch.rand(1, 3, network.size, network.size)
     with torch.no_grad():
         np.testing.assert_allclose(run(out, images)[-1], network(images)[-1].numpy(), atol=1e-5)

@@ -6,13 +6,13 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
+from soak import disk, kills, long_runs, numerics
 from test_training import SETTINGS, network, same, without_seconds
 
 import minipose
 from minipose import InputError, cli
 from minipose.data import Puppets
 from minipose.training import read_history
-from soak import disk, kills, long_runs, numerics
 
 FILES = ["checkpoint.pt", "history.csv", "weights.safetensors"]
 

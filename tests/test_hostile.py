@@ -1,15 +1,15 @@
 """Spoiled and hostile files: each is refused in one line or read, soon, in little memory, and runs no code.
 
-`python -m soak hostile` (in `make soak`) tries 10,000 files, this a few hundred and every one of the bombs.
+`make soak` tries 10,000 files, this a few hundred and every one of the bombs.
 """
 
 import numpy as np
 import pytest
 from scipy.io import loadmat
+from soak import guided, healthy, hostile
 
 from minipose import InputError
 from minipose.data.matlab import read_mat
-from soak import guided, healthy, hostile
 
 SPOILED = 300
 

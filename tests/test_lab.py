@@ -1,4 +1,4 @@
-"""What the live lab is made of: book/lab.py's files, and the browser's arithmetic against the package's."""
+"""What the live lab is made of: the files of book/build/lab.py, and the browser's arithmetic."""
 
 import gzip
 import json
@@ -12,13 +12,13 @@ import torch
 from books import built
 from labs import BYTES, MADE, made, move, number, opened, packed, running, show, told, unpacked
 
-import minipose
+import minipose_book
 from minipose import heatmaps
 from minipose.crops import Crop
 from minipose.data import Puppets
 from minipose.export import description
 from minipose.inference import stage_heatmaps, unmirror
-from minipose.widgets import SCENES, UNSEEN
+from minipose_book.figures.moving import SCENES, UNSEEN
 
 PAIRS = list(lab.PAIRS)
 
@@ -48,7 +48,7 @@ def test_the_made_files_are_those_of_the_shipped_networks():
             assert file.stat().st_size <= 3.5 * 2**20
             (entry,) = onnx.load(str(file)).metadata_props
             said = json.loads(entry.value)
-            assert said == description(minipose.load(network["name"]))
+            assert said == description(minipose_book.load(network["name"]))
             assert {
                 name: pair[name] for name in ("skeleton", "joints", "limbs", "size")
             }.items() <= said.items()
@@ -87,7 +87,7 @@ def test_the_scenes_have_the_truth_of_both_skeletons():
 def test_a_purpose_without_a_scene_is_said(monkeypatch):
     monkeypatch.setattr(lab, "SEARCHED", 1)
     with pytest.raises(SystemExit, match=r"Among 1 scenes none serves the lab's .*\bcrowded\b"):
-        lab.choose([minipose.load(name) for name in lab.PAIRS["puppets"]])
+        lab.choose([minipose_book.load(name) for name in lab.PAIRS["puppets"]])
 
 
 # The browser's arithmetic
@@ -131,7 +131,7 @@ def test_heatmaps_are_pytorchs(browser, name):
     page.close()
     images = torch.from_numpy(np.stack(inputs)).permute(0, 3, 1, 2).float() / 255
     for k, network in enumerate(pair["networks"]):
-        loaded = minipose.load(network["name"])
+        loaded = minipose_book.load(network["name"])
         with torch.no_grad():
             ours = loaded.heatmaps(loaded(images))
         assert ours[-1].max() > 0.5
@@ -208,7 +208,7 @@ def test_what_the_page_says_is_what_the_package_finds(page, network, stage, plac
     show(page, f"scene=1&joint=left_wrist&second={stage}&{place}")
     text = told(page, network)
     pixels, crop = cut(page, f"scene=1&{place}", pair["size"])
-    loaded = minipose.load(pair["networks"]["AB".index(network)]["name"])
+    loaded = minipose_book.load(pair["networks"]["AB".index(network)]["name"])
     images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
     maps = stage_heatmaps(loaded, images, loaded.skeleton, flip=False)[stage - 1][0]
     points, scores = heatmaps.decode_heatmaps(maps)

@@ -13,7 +13,8 @@ import minipose
 from minipose import COCO, MPII, InputError, StackedHourglass
 from minipose.data import COCO as COCOData
 from minipose.data import InMemory, Puppets
-from minipose.labelling import MODULE, Labeller, Labels
+from minipose_book.labelling import Labeller, Labels
+from minipose_book.labelling.labelling import MODULE
 
 
 @pytest.fixture

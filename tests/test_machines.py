@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-
-from minipose import distributed
 from soak import machines
+
+from minipose.scaling import distributed
 
 
 def held(outcome):

@@ -11,8 +11,8 @@ import yaml
 from books import ROOT
 from docutils.nodes import make_id
 
-from minipose.papers import PAPERS, cards, paper_to_code
-from minipose.papers.claims import Paper
+from minipose_book.papers import PAPERS, cards, paper_to_code
+from minipose_book.papers.claims import Paper
 
 PLACES = [place for paper in PAPERS.values() for place in paper.places]
 

@@ -58,7 +58,7 @@ def test_a_notebook_has_the_code_of_its_chapter(path):
 
 
 # The book's build runs every chapter, and forgets what a solution defined before the next cell of students
-# (book/execute.py). So a notebook, whose cells are the chapter's without solutions, runs too; one is tried.
+# (book/build/execute.py). So a notebook, whose cells are the chapter's without solutions, runs too; one is tried.
 def test_a_notebook_runs(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     path = min(COMMITTED, key=lambda path: path.stat().st_size)
@@ -209,7 +209,7 @@ def test_the_install_cell_acts_only_in_colab(monkeypatch, tmp_path):
     assert clone == ["git", "clone", "--depth", "1", "https://github.com/owner/name", "/content/repository"]
     # Editable, so that the records in book/results are found from the package.
     assert install[1:] == ["-m", "pip", "install", "--quiet", "--editable", "/content/repository"]
-    assert sys.path[0] == "/content/repository"
+    assert sys.path[:2] == ["/content/repository", "/content/repository/book"]
     assert folder == "/content/repository/book"
     assert not asked
 

@@ -14,7 +14,7 @@ from minipose import MPII, PartHeatmapRegression, optimization
 from minipose.data import Puppets
 from minipose.models.backbones import MEAN, STD
 from minipose.models.part_heatmap_regression import deconvolution, encode_discs
-from minipose.recipes import recipe, set_phase
+from minipose_book.experiments.bulat2016.phases import recipe, set_phase
 
 
 def parameters(module: nn.Module) -> int:

@@ -12,9 +12,9 @@ from minipose import COCO, Crop
 from minipose.augmentation import RECIPES, draw
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
-from minipose.photometric import LEVELS, Photometric
 from minipose.pipeline import batches, example
-from minipose.resident import Resident
+from minipose.scaling.gpu_crops import Resident
+from minipose_book.experiments.lee2020.augmentation import LEVELS, Photometric
 
 # Table 1 as it is printed: heavy, medium, light.
 TABLE = {

@@ -10,7 +10,7 @@ import torch
 from minipose import MPII, Crop, InputError
 from minipose.augmentation import RECIPES, Draw, draw
 from minipose.data import Puppets
-from minipose.images import read_photo
+from minipose.io.images import read_photo
 from minipose.pipeline import batches, collate, example, order
 
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from minipose.data.puppet_body import ENDS, JOINTS, POINT, SHADED, Body, Build, Pose, kinematics, outlines
-from minipose.data.puppet_scene import Scene, box, paint, wardrobe
-from minipose.data.puppets import Puppets, labels, random_build, random_pose
-from minipose.errors import InputError
+from minipose.data.puppets.body import ENDS, JOINTS, POINT, SHADED, Body, Build, Pose, kinematics, outlines
+from minipose.data.puppets.dataset import Puppets, labels, random_build, random_pose
+from minipose.data.puppets.scene import Scene, box, paint, wardrobe
+from minipose.io.errors import InputError
 from minipose.skeletons import COCO, LSP, MPII
 
 HANGING = np.array([[8.0, 0.0, 0.0, 10.0]] * 2)

@@ -12,10 +12,10 @@ import minipose
 from minipose import COCO as SKELETON
 from minipose import PoseNetwork
 from minipose.data import COCO
+from minipose.data.oks import average_precision, coco_results
 from minipose.evaluation import Evaluation
 from minipose.heatmaps import encode_heatmaps, to_map
-from minipose.oks import average_precision, coco_results
-from minipose.report_pck import as_its_code, both, fallback_pck
+from minipose_book.experiments.lee2020.pck import as_its_code, both, fallback_pck
 
 J = {name: SKELETON.index(name) for name in SKELETON.joints}
 

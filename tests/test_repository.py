@@ -1,4 +1,4 @@
-"""The repository keeps its own promises: dependencies in step, files short, core apart, nothing private."""
+"""The repository keeps its own promises: dependencies in step, one direction of imports, nothing private."""
 
 import ast
 import contextlib
@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,29 +19,6 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minipose"
 
-# From photo to pose and trained network (DESIGN), beside the networks themselves.
-CORE_MODULES = {
-    "minipose.skeletons",
-    "minipose.crops",
-    "minipose.heatmaps",
-    "minipose.augmentation",
-    "minipose.images",
-    "minipose.errors",
-    "minipose.archives",
-    "minipose.data.sample",
-    "minipose.training",
-    "minipose.optimization",
-    "minipose.pipeline",
-    "minipose.checkpoints",
-    "minipose.inference",
-    "minipose.metrics",
-    "minipose.evaluation",
-    "minipose.pretrained",
-    "minipose.distributed",
-}
-CORE_PACKAGE = "minipose.models"
-# One paper, one network.
-NETWORKS = ("hourglass", "convolutional_pose_machine", "part_heatmap_regression")
 CONDA_NAMES = {"torch": "pytorch"}
 
 
@@ -82,54 +58,19 @@ def repository_files() -> list[Path]:
     return [path for path in (ROOT / name for name in listed.split("\0") if name) if path.is_file()]
 
 
-def modules() -> dict[str, Path]:
-    """Dotted name -> file, for every module of the package."""
-    names = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return names
-
-
-def is_core(module: str) -> bool:
-    return module in CORE_MODULES or module == CORE_PACKAGE or module.startswith(CORE_PACKAGE + ".")
-
-
-def lines_of(path: Path) -> int:
-    return len(path.read_text(encoding="utf-8").splitlines())
-
-
-def top_level(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Imports that run when the module is imported: also those in if and try, not those in functions."""
-    for statement in statements:
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            yield statement
-        elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
-                yield from top_level(statement.orelse)
-                continue
-            for field in ("body", "orelse", "finalbody"):
-                yield from top_level(getattr(statement, field, []))
-            for handler in getattr(statement, "handlers", []):
-                yield from top_level(handler.body)
-
-
-def imported(source: str, module: str, is_package: bool, known: set[str]) -> set[str]:
-    """Modules of minipose that `source`, the text of `module`, imports at its top level."""
+def imported(source: str) -> set[str]:
+    """Modules that some source imports, anywhere in it: also inside functions and for type checkers only."""
     found = set()
-    for statement in top_level(ast.parse(source).body):
-        if isinstance(statement, ast.Import):
-            found |= {alias.name for alias in statement.names}
-            continue
-        base = statement.module or ""
-        if statement.level:
-            package = module.split(".") if is_package else module.split(".")[:-1]
-            base = ".".join(package[: len(package) - statement.level + 1] + ([base] if base else []))
-        # `from minipose import crops` imports the module minipose.crops, not a name out of minipose.
-        for alias in statement.names:
-            deeper = f"{base}.{alias.name}"
-            found.add(deeper if deeper in known else base)
-    return {name for name in found if name.split(".")[0] == "minipose"}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = ast.unparse(node.func)
+            if called.endswith(("import_module", "__import__")):
+                found.add(str(node.args[0].value))
+    return found
 
 
 def commands(text: str) -> list[str]:
@@ -188,75 +129,32 @@ def test_bounds_are_lower_bounds():
         assert {bound.operator for bound in Requirement(line).specifier} == {">="}, f"pyproject.toml: {line}"
 
 
-# Size and shape of the package
+# Directions of imports
 
 
-def test_no_file_is_longer_than_330_lines():
-    files = [path for ending in ("py", "js", "css") for path in PACKAGE.rglob(f"*.{ending}")]
-    too_long = {str(path.relative_to(ROOT)): lines_of(path) for path in files if lines_of(path) > 330}
-    assert not too_long
-
-
-def core_with(network: str) -> dict[str, int]:
-    """Lines of the core's files, of the networks only this one and what it is made of."""
-    known = modules()
-    needed, found = [f"{CORE_PACKAGE}.{network}"], set()
-    while needed:
-        name = needed.pop()
-        found.add(name)
-        text = known[name].read_text(encoding="utf-8")
-        parts = imported(text, name, False, set(known))
-        needed += [part for part in parts - found if part.startswith(CORE_PACKAGE + ".")]
-    return {name: lines_of(known[name]) for name in CORE_MODULES | found}
-
-
-@pytest.mark.parametrize("network", NETWORKS)
-def test_one_paper_is_read_in_an_evening(network):
-    """From photo to trained network: the core, without the other papers' networks."""
-    core = core_with(network)
-    others = [f"{CORE_PACKAGE}.{name}" for name in NETWORKS if name != network]
-    assert f"{CORE_PACKAGE}.network" in core and not set(others) & set(core)
-    print(sum(core.values()), "lines with", network)
-    assert sum(core.values()) <= 3000, core
-
-
-def test_all_papers_together_are_not_much_more():
-    core = {name: lines_of(path) for name, path in modules().items() if is_core(name)}
-    assert set(core) >= CORE_MODULES, f"missing: {sorted(CORE_MODULES - set(core))}"
-    assert set(core) - {CORE_PACKAGE} == set().union(*map(core_with, NETWORKS)), "part of no network"
-    print(sum(core.values()), "lines with all networks")
-    assert sum(core.values()) <= 3500, core
-
-
-def test_core_imports_only_core():
-    known = modules()
-    for name, path in known.items():
-        if is_core(name):
-            found = imported(path.read_text(encoding="utf-8"), name, path.name == "__init__.py", set(known))
-            outside = sorted(module for module in found if not is_core(module))
-            assert not outside, f"{name} imports {outside} at its top level"
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_minipose_never_imports_the_book(path):
+    names = imported(path.read_text(encoding="utf-8"))
+    assert not [name for name in names if name.split(".")[0] in ("minipose_book", "book")]
 
 
 @pytest.mark.parametrize(
     ("source", "found"),
     [
-        ("import minipose.plots", {"minipose.plots"}),
-        ("from minipose import plots", {"minipose.plots"}),
-        ("from . import plots", {"minipose.plots"}),
-        ("from .data import LSPET", {"minipose.data"}),
-        ("from .data.lsp import LSPET", {"minipose.data.lsp"}),
-        ("try:\n    import minipose.plots\nexcept ImportError:\n    pass", {"minipose.plots"}),
-        ("if TYPE_CHECKING:\n    from . import plots", set()),
-        ("def plot():\n    from . import plots", set()),
-        ("import torch", set()),
+        ("import minipose_book.figures", {"minipose_book.figures"}),
+        ("from minipose_book import load", {"minipose_book", "minipose_book.load"}),
+        ("def run():\n    from minipose_book import load", {"minipose_book", "minipose_book.load"}),
+        ("if TYPE_CHECKING:\n    import minipose_book", {"minipose_book"}),
+        ("importlib.import_module('minipose_book.checks')", {"minipose_book.checks"}),
+        ("text = 'import minipose_book'", set()),
     ],
 )
 def test_the_import_check_sees_imports(source, found):
-    assert imported(source, "minipose.inference", False, {"minipose.plots"}) == found
+    assert imported(source) == found
 
 
 def test_importing_minipose_is_light():
-    heavy = ["matplotlib.pyplot", "scipy.io", "pycocotools", "ipywidgets"]
+    heavy = ["matplotlib.pyplot", "scipy.io", "pycocotools", "ipywidgets", "minipose_book"]
     program = f"import sys, minipose; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -264,8 +162,10 @@ def test_importing_minipose_is_light():
 
 
 def test_shipped_weights_are_small():
-    megabytes = sum(path.stat().st_size for path in (PACKAGE / "weights").glob("*")) / 2**20
-    assert megabytes <= 20
+    def megabytes(folder):
+        return sum(path.stat().st_size for path in folder.glob("*")) / 2**20
+
+    assert megabytes(PACKAGE / "weights") <= 2 and megabytes(ROOT / "book/minipose_book/weights") <= 20
 
 
 # What the repository must and must not contain
@@ -308,7 +208,7 @@ def test_no_public_address_of_the_repository_in_the_sources():
 
 
 def test_published_configuration_adds_links_and_changes_nothing_else():
-    spec = importlib.util.spec_from_file_location("published_config", ROOT / "book/published_config.py")
+    spec = importlib.util.spec_from_file_location("published_config", ROOT / "book/build/published_config.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = yaml.safe_load(read("_config.yml"))

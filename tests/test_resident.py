@@ -13,7 +13,7 @@ from minipose.augmentation import Draw
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.pipeline import batches
-from minipose.resident import Resident, stored_crop
+from minipose.scaling.gpu_crops import Resident, stored_crop
 
 SIZE = 64
 LEFT_WRIST, RIGHT_WRIST = MPII.index("left_wrist"), MPII.index("right_wrist")

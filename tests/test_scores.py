@@ -13,11 +13,11 @@ from conftest import real_data
 import minipose
 from minipose import Crop
 from minipose.data import COCO, InMemory, Puppets
-from minipose.experiments.flipping import Answers
+from minipose.data.oks import FIGURES, average_precision, coco_results
 from minipose.heatmaps import to_crop
 from minipose.inference import average_over_scales, to_photo
-from minipose.oks import FIGURES, average_precision, coco_results
 from minipose.presence import precision_recall
+from minipose_book.experiments.newell2016.flip_test import Answers
 
 
 def truth(dataset):

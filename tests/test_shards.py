@@ -15,7 +15,7 @@ from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.data.shards import Packed, pack
 from minipose.pipeline import batches
-from minipose.resident import Resident
+from minipose.scaling.gpu_crops import Resident
 
 SIZE = 64
 

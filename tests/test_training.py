@@ -12,8 +12,8 @@ from conftest import EXACT_WARP, write_leeds
 
 import minipose
 from minipose import InputError, StackedHourglass, training
-from minipose.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from minipose.data import Puppets
+from minipose.io.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from minipose.optimization import Rate, build_optimizer
 from minipose.training import read_history
 
@@ -375,7 +375,7 @@ FULL_DISK = """
 import resource, signal, sys
 import torch
 from minipose import InputError, StackedHourglass
-from minipose.checkpoints import save_checkpoint
+from minipose.io.checkpoints import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 network = StackedHourglass(joints=16, stacks=2, features=16, depth=2)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # the kernel refuses to write more

@@ -11,15 +11,17 @@ from books import serve
 from browsing import chromium, settled, watched
 
 import minipose
-from minipose import figures, widgets
-from minipose.covering import covering
+import minipose_book
 from minipose.crops import Crop
 from minipose.data import Puppets
-from minipose.experiments import records
 from minipose.heatmaps import REFINEMENTS, decode_heatmaps, encode_heatmaps, to_crop, to_map
 from minipose.metrics import pck
 from minipose.presence import precision_recall
-from minipose.tolerance import tolerance
+from minipose_book.experiments import records
+from minipose_book.figures import hourglass as figures
+from minipose_book.figures import moving as widgets
+from minipose_book.figures.occluder import covering
+from minipose_book.figures.oks_tolerance import tolerance
 
 FIGURES = {
     "compare": lambda: widgets.compare([48, 167], ("stages-1x8", "stages-8x1", "stacking-hg-int")),
@@ -190,7 +192,7 @@ def test_a_map_is_shifted_as_a_row_is(page):
 
 def test_what_compare_says_is_what_the_package_finds(page, folder, made):
     """Error, verdict and accuracy of each stage of the stack of eight, read from the page."""
-    network, sample = minipose.load("stages-8x1"), Puppets(widgets.SCENES, widgets.UNSEEN, 64)[48]
+    network, sample = minipose_book.load("stages-8x1"), Puppets(widgets.SCENES, widgets.UNSEEN, 64)[48]
     pose = minipose.predict(network, sample.image, sample.crop, flip=False)
     joint = network.skeleton.index("left_ankle")
     truth = sample.crop.forward(sample.keypoints, 64)[joint]
@@ -221,7 +223,7 @@ def test_what_compare_says_is_what_the_package_finds(page, folder, made):
 @pytest.mark.parametrize("edit", ["erased", "moved"])
 def test_what_beliefs_shows_is_what_the_stage_makes(page, folder, made, edit):
     """Stage 3 and a hip, edited by hand: the knee's belief, its ring and its height, read from the page."""
-    machine, sample = minipose.load("cpm3-puppets"), Puppets(widgets.SCENES, widgets.UNSEEN, 96)[48]
+    machine, sample = minipose_book.load("cpm3-puppets"), Puppets(widgets.SCENES, widgets.UNSEEN, 96)[48]
     pixels = torch.from_numpy(sample.crop.image(sample.image, 96)).permute(2, 0, 1)[None] / 255
     hip, knee = (machine.skeleton.index(f"right_{joint}") for joint in ("hip", "knee"))
     grid = made["beliefs"].data["grid"]
@@ -268,7 +270,7 @@ EDITS = {
 @pytest.mark.parametrize("given", EDITS)
 def test_what_covering_shows_is_what_both_networks_make(page, folder, made, given):
     """An elbow, and a box in the second column and the last but one row, painted by hand."""
-    network, sample = minipose.load("phr-puppets"), Puppets(widgets.SCENES, widgets.UNSEEN, 96)[48]
+    network, sample = minipose_book.load("phr-puppets"), Puppets(widgets.SCENES, widgets.UNSEEN, 96)[48]
     x, y = (made["covering"].data["places"][k] for k in (1, -2))
     pixels = sample.crop.image(sample.image, 96).copy()
     pixels[y - 12 : y + 12, x - 12 : x + 12] = 38, 135, 130

@@ -18,9 +18,12 @@ from books import ROOT
 from browsing import PATIENCE, chromium, settled, watched
 
 import minipose
-from minipose import InputError, figures, widgets
+import minipose_book
+from minipose import InputError
 from minipose.crops import Crop
 from minipose.data import Puppets
+from minipose_book.figures import hourglass as figures
+from minipose_book.figures import moving as widgets
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def test_a_figure_asks_its_kernel(page, figure):
     question = {"network": 1, "picture": 0, "scene": 49, "right": 0, "down": 0, "zoom": 1}
     assert page.evaluate("asked.at(-1)") == question
     points = figure.answer(question)["stages"][-1]["points"]
-    sample, network = Puppets(widgets.SCENES, widgets.UNSEEN, 64)[49], minipose.load("stages-8x1")
+    sample, network = Puppets(widgets.SCENES, widgets.UNSEEN, 64)[49], minipose_book.load("stages-8x1")
     pose = minipose.predict(network, sample.image, sample.crop, flip=False)
     np.testing.assert_allclose(points, sample.crop.forward(pose.keypoints, 64), atol=0.006)
     page.get_by_label("Zoom").focus()
@@ -130,7 +133,7 @@ def lab(tmp_path):
     """The address of a real JupyterLab in which a notebook with one comparison lies."""
     pytest.importorskip("jupyterlab", reason="no JupyterLab: pip install '.[book]'")
     cell = nbformat.v4.new_code_cell(
-        "from minipose.widgets import compare\ncompare([48], ('stages-1x8', 'stages-8x1'))"
+        "from minipose_book.figures.moving import compare\ncompare([48], ('stages-1x8', 'stages-8x1'))"
     )
     nbformat.write(notebooks.notebook([cell]), tmp_path / "live.ipynb")
     command = [
@@ -170,7 +173,7 @@ def test_the_comparison_in_jupyterlab(page, lab):
     page.get_by_role("slider", name="Zoom").focus()
     page.keyboard.press("PageUp")
     assert settled(page) != puppet
-    sample, network = Puppets(widgets.SCENES, widgets.UNSEEN, 64)[49], minipose.load("stages-8x1")
+    sample, network = Puppets(widgets.SCENES, widgets.UNSEEN, 64)[49], minipose_book.load("stages-8x1")
     crop = dataclasses.replace(sample.crop, side=sample.crop.side / 1.15)
     pose = minipose.predict(network, sample.image, crop, flip=False)
     at = crop.forward(pose.keypoints, 64)[network.skeleton.index("left_ankle")].tolist()

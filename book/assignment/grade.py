@@ -1,7 +1,7 @@
 """Grade submissions of "From heatmap to score": python book/assignment/grade.py SUBMISSION.ipynb [...]
 
-Every check of minipose.checks.assignment gives all of its points or none. The student's code runs in another
-process (submission.py, worker.py) that only answers; references and verdicts stay in this one.
+Every check of minipose_book.checks.assignment gives all of its points or none. The student's code runs in
+another process (submission.py, worker.py) that only answers; references and verdicts stay in this one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import nbformat
 from submission import WEIGHTS, Submission
 from worker import without_magics
 
-from minipose.checks.assignment import ITEMS, PARTS, WRITTEN, Item
+from minipose_book.checks.assignment import ITEMS, PARTS, WRITTEN, Item
 
 UNWRITTEN = "YOUR ANSWER HERE"  # nbgrader's words, and the handout's
 # What minipose has for parts 1 to 4, and what no answer to them may be made of.

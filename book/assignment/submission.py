@@ -23,7 +23,7 @@ from pathlib import Path
 from worker import pack, unpack
 
 import minipose
-from minipose.checks.assignment import Item
+from minipose_book.checks.assignment import Item
 
 START, CALL = 120, 60  # seconds until a process must be ready, and that one call of a function may take
 LONGEST = 2**26  # characters of one answer

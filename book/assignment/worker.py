@@ -81,7 +81,7 @@ def serve(request: dict, space: dict) -> dict:
     if "run" in request:
         exec(compile(without_magics(request["run"]), "cell", "exec"), space)
         return {}
-    from minipose.checks.assignment import ITEMS
+    from minipose_book.checks.assignment import ITEMS
 
     item = ITEMS[request["item"]]
     if not callable(space.get(item.asks)):
@@ -111,7 +111,7 @@ def main() -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     confine()
-    from minipose.checks import assignment  # noqa: F401  seconds, which no cell is to be charged for
+    from minipose_book.checks import assignment  # noqa: F401  seconds, which no cell is to be charged for
 
     # A class that a cell defines looks for its module under this name, as in a notebook.
     space = {"__name__": "__main__", "display": print}

@@ -5,7 +5,7 @@ from minipose.data.flic import FLIC
 from minipose.data.lsp import LSP, LSPET
 from minipose.data.memory import InMemory
 from minipose.data.mpii import MPII
-from minipose.data.puppets import Puppets
+from minipose.data.puppets.dataset import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.data.shards import Packed
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import inside, read_json
+from minipose.data.formats.files import inside, read_json
 from minipose.data.sample import UNLABELLED, PoseDataset, Sample
 from minipose.data.sizes import person_sizes
-from minipose.errors import InputError
-from minipose.images import read_photo
+from minipose.io.errors import InputError
+from minipose.io.images import read_photo
 from minipose.skeletons import COCO as SKELETON
 from minipose.skeletons import SKELETONS
 

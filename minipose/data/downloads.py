@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from minipose.data.files import inside
-from minipose.errors import InputError
+from minipose.data.formats.files import inside
+from minipose.io.errors import InputError
 
 BLOCK = 1 << 20  # bytes read at a time
 PATIENCE = 60.0  # seconds without a byte before the connection counts as broken

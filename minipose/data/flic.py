@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import data_root, inside
+from minipose.data.formats.files import data_root, inside
 from minipose.data.matlab import read_mat
 from minipose.data.sample import UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.data.sizes import person_sizes
-from minipose.errors import InputError
-from minipose.images import read_photo
+from minipose.io.errors import InputError
+from minipose.io.images import read_photo
 from minipose.skeletons import FLIC as SKELETON
 
 SPLITS = ("all", "train", "test")

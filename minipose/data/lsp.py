@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import data_root
+from minipose.data.formats.files import data_root
 from minipose.data.matlab import read_mat
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.data.sizes import person_sizes
-from minipose.errors import InputError
-from minipose.images import read_photo
+from minipose.io.errors import InputError
+from minipose.io.images import read_photo
 from minipose.skeletons import LSP as SKELETON
 
 HELD_OUT = Path(__file__).with_name("lspet_held_out.txt")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minipose.data.files import inflated
-from minipose.errors import InputError
+from minipose.data.formats.files import inflated
+from minipose.io.errors import InputError
 
 _HEADER = 128  # bytes; the last two tell the order of bytes: IM is little-endian
 _TEXT_TYPES = {16: "utf-8", 17: "utf-16", 18: "utf-32", 4: "utf-16", 2: "latin-1"}

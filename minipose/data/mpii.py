@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import inside, read_json
-from minipose.data.mpii_release import ABSURD, read_release, within_a_photo
+from minipose.data.formats.files import inside, read_json
+from minipose.data.formats.mpii_release import ABSURD, read_release, within_a_photo
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.data.sizes import person_sizes
-from minipose.errors import InputError
-from minipose.images import read_photo
+from minipose.io.errors import InputError
+from minipose.io.images import read_photo
 from minipose.skeletons import MPII as SKELETON
 
 SPLITS = ("all", "train", "validation")

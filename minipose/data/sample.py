@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.errors import InputError
+from minipose.io.errors import InputError
 from minipose.skeletons import Skeleton
 
 # COCO's three words for how a joint is labelled; each dataset file translates into them once.

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.functional import relu
 
 from minipose.archives import read_archive
-from minipose.errors import InputError
+from minipose.io.errors import InputError
 
 # The colours of ImageNet: torchvision's weights expect images with these taken out.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -48,7 +48,8 @@ class PartHeatmapRegression(PoseNetwork):
     H/2, W/2, stage 2 (B, J, H, W). Stage 1's raw values are logits where it detects.
 
     The paper trains in three phases: the detector, the regressor with the detector frozen, both; its recipe
-    is in `minipose.recipes`. In training, stage 2 is computed only where it carries a loss.
+    is `experiments.bulat2016.phases` of the book. In training, stage 2 is computed only where it carries a
+    loss.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-// The live lab: two networks look at a picture that the reader moves. book/lab.py makes what it shows.
+// The live lab: two networks look at a picture that the reader moves. book/build/lab.py makes what it shows.
 //
 // State in, pictures out: `set` changes the state, `look` cuts the crop and asks the networks, `show` draws
 // what they say. Of what comes while the networks are busy only the last is looked at.

@@ -16,7 +16,7 @@ export const NUMBERS = {
 };
 export const FLAGS = { mirror: false, patch: false, skeleton: true, truth: false, difference: false };
 
-/** A whole state from whatever a link or a step of the tour says. made : what book/lab.py wrote. */
+/** A whole state from whatever a link or a step of the tour says. made : what book/build/lab.py wrote. */
 export function clean(said, made) {
   const state = {};
   for (const [name, [low, high, start]] of Object.entries(NUMBERS)) {

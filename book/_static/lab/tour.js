@@ -11,7 +11,7 @@ const RESULTS = ["results.html", "Reading the results"];
 
 /**
  * The steps: a question, the state that it starts from, whether what is seen now answers it, and what there
- * is to say then. told : what book/lab.py found out about the scenes.
+ * is to say then. told : what book/build/lab.py found out about the scenes.
  */
 function steps({ whom, covered, decided, turned, absent }) {
   return [

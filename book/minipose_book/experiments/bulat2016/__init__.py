@@ -1,0 +1,1 @@
+"""Human Pose Estimation via Convolutional Part Heatmap Regression (Bulat, Tzimiropoulos, ECCV 2016)."""

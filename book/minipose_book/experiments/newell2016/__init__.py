@@ -1,0 +1,1 @@
+"""Stacked Hourglass Networks for Human Pose Estimation (Newell, Yang, Deng, ECCV 2016)."""

@@ -1,0 +1,1 @@
+"""Convolutional Pose Machines (Wei, Ramakrishna, Kanade, Sheikh, CVPR 2016)."""

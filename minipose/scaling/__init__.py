@@ -1,0 +1,1 @@
+"""What only several processes or a GPU need."""
