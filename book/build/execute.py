@@ -1,4 +1,6 @@
-"""Run every page that has cells, several at a time, for the build to set: python book/build/execute.py [--jobs N]
+"""Run every page that has cells, several at a time, for the build to set.
+
+python book/build/execute.py [--jobs N]
 
 The outputs go into Jupyter's cache (_build/.jupyter_cache), where `jupyter-book build` finds them. A line is
 printed for each page. What a solution defines is forgotten after it: a student's notebook has no
