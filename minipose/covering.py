@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate, max_pool2d
 from minipose import heatmaps as codec
 from minipose.data.puppet_scene import CLOTHES
 from minipose.data.puppets import Puppets
-from minipose.inference import evaluating, prepare
+from minipose.inference import evaluating, to_float
 from minipose.models.backbones import MEAN, STD
 from minipose.models.part_heatmap_regression import PartHeatmapRegression
 from minipose.pretrained import load
@@ -49,7 +49,7 @@ def covering(
         pictures[number, top : y + box // 2, left : x + box // 2] = torch.from_numpy(colour).byte()
     parts: list[dict[str, Any]] = []
     with evaluating(chosen), torch.no_grad():
-        images = prepare(pictures.permute(0, 3, 1, 2), torch.device("cpu"))
+        images = to_float(pictures.permute(0, 3, 1, 2), torch.device("cpu"))
         images = (images - images.new_tensor(MEAN)[:, None, None]) / images.new_tensor(STD)[:, None, None]
         found = torch.cat([chosen.detector(each) for each in images.split(32)]).sigmoid()
         seen = interpolate(found, (size, size), mode="bilinear")

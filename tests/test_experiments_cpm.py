@@ -13,7 +13,7 @@ from minipose.experiments.bench import Bench
 from minipose.experiments.cpm import SMALL_MACHINE, sees
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 
-TINY = replace(SMALL_MACHINE, size=32, features=8, people=24, watched=6, unseen=40, epochs=1, batch=8)
+TINY = replace(SMALL_MACHINE, size=32, features=8, people=24, watched=6, unseen=40, epochs=1, batch_size=8)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from minipose.experiments.report import SMALL_REPORT, roughness
 from minipose.experiments.report_asked import KINDS, Figures, Hidden, nearer_arm
 from minipose.skeletons import COCO, MPII
 
-TINY = replace(SMALL_REPORT, size=32, features=8, people=16, watched=6, unseen=24, epochs=2, batch=8)
+TINY = replace(SMALL_REPORT, size=32, features=8, people=16, watched=6, unseen=24, epochs=2, batch_size=8)
 
 
 @pytest.fixture

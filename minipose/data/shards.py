@@ -2,7 +2,7 @@
 
 A packed folder holds shards, plain tar archives of at most 60 MB with a JPEG and a JSON of labels for
 each person, and index.json, which says where in them everybody is. `tar` unpacks them, nothing in
-them is code. The pictures are the stored crops of `minipose.resident`, twice as wide as what a
+them is code. The pictures are the stored crops of `minipose.scaling.gpu_crops`, twice as wide as what a
 network of this size looks at, so that every augmentation finds its pixels.
 """
 
@@ -48,8 +48,8 @@ def pack(
     Takes about 40 kB a person of LSPET at 256 px. A broken-off attempt leaves no index, and may be repeated.
     Raises `InputError` where the folder already holds a packed dataset or cannot be written.
     """
-    # Not above: `minipose.resident` is built on this package, `minipose.data`.
-    from minipose.resident import stored_crops
+    # Not above: `minipose.scaling.gpu_crops` is built on this package, `minipose.data`.
+    from minipose.scaling.gpu_crops import stored_crops
 
     folder = Path(folder)
     if (folder / INDEX).exists():
