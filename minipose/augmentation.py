@@ -69,7 +69,7 @@ def _code(random: np.random.Generator) -> Draw:
     return Draw(scale, angle, mirror, (red, green, blue))
 
 
-# How to draw under each recipe. None may take more than sqrt(2) times the crop's side (`resident`).
+# How to draw under each recipe. None may take more than sqrt(2) times the crop's side (`scaling.gpu_crops`).
 RECIPES: dict[str, Callable[[np.random.Generator], Draw]] = {
     "none": lambda random: Draw(), "paper": _paper, "code": _code, "cpm": _cpm,
 }  # fmt: skip

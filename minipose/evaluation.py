@@ -18,9 +18,9 @@ from minipose.inference import (
     check_scales,
     choose_device,
     evaluating,
-    place,
-    prepare,
     stage_heatmaps,
+    to_channels_last,
+    to_float,
     to_photo,
     unmirror,
 )
@@ -154,7 +154,7 @@ def evaluate(
     size: int | None = None,
     flip: bool = True,
     refine: str = "quarter",
-    batch: int = 16,
+    batch_size: int = 16,
     device: str | torch.device = "auto",
     workers: int = 0,
     progress: bool = False,
@@ -165,7 +165,7 @@ def evaluate(
     `size` is the crops' side in px (default: the network's own). The network may know another
     skeleton than the data set; joints are matched by name. scales : multi-scale test: average
     every stage's heatmaps over crops whose sides are these multiples of the evaluation crop's.
-    batch : crops that the network sees at once, though always all of a person.
+    batch_size : crops that the network sees at once, though always all of a person.
     """
     check_scales(scales)
     size, skeleton = size or network.size, network.skeleton or dataset.skeleton
@@ -174,23 +174,24 @@ def evaluate(
     if len(dataset) == 0:
         raise InputError("data set", "samples", "at least one person")
     device = choose_device(device)
-    place(network, device)
+    to_channels_last(network, device)
     stages: list[list[torch.Tensor]] = [[] for _ in network.strides]
     scores: list[torch.Tensor] = []
     means: list[torch.Tensor] = []
     samples = [dataset[n] for n in range(len(dataset))]
     varied = AtScales(dataset, scales)
-    batch = max(1, batch // len(scales)) * len(scales)
-    loader = batches(varied, list(range(len(varied))), size, batch, workers=workers)
-    bar = tqdm(loader, total=-(-len(varied) // batch), desc="evaluate", leave=False, disable=not progress)
+    batch_size = max(1, batch_size // len(scales)) * len(scales)
+    loader = batches(varied, list(range(len(varied))), size, batch_size, workers=workers)
+    steps = -(-len(varied) // batch_size)
+    bar = tqdm(loader, total=steps, desc="evaluate", leave=False, disable=not progress)
     with evaluating(network):
         for crops in bar:
             # The averaged heatmaps are those of the evaluation crop, whether or not 1 is a scale.
-            people = [samples[n // len(scales)] for n in crops.numbers[:: len(scales)]]
+            people = [samples[n // len(scales)] for n in crops.indices[:: len(scales)]]
             matrices = torch.stack([person.crop.matrix(size) for person in people])
             maps = [
                 torch.cat([average_over_scales(each, scales) for each in stage.split(len(scales))])
-                for stage in stage_heatmaps(network, prepare(crops.images, device), skeleton, flip)
+                for stage in stage_heatmaps(network, to_float(crops.images, device), skeleton, flip)
             ]
             for k, stage in enumerate(maps):
                 points, score = codec.decode_heatmaps(stage, refine)

@@ -61,12 +61,12 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     return device
 
 
-def place(network: PoseNetwork, device: torch.device) -> None:
-    """Move a network to a device, its weights channels last in memory, which convolutions like best."""
+def to_channels_last(network: PoseNetwork, device: torch.device) -> None:
+    """Move a network to a device, in the memory format in which convolutions are fastest."""
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def prepare(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_float(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Images (B, 3, S, S) uint8 -> float32 in [0, 1] on the device, channels last in memory."""
     return images.to(device).to(memory_format=torch.channels_last).float().div_(255)
 
@@ -177,7 +177,7 @@ def predict(
     pixels = np.stack([each.image(photo, network.size) for each in crops])  # (K, S, S, 3)
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     with evaluating(network):
-        maps = stage_heatmaps(network, prepare(images, device), network.skeleton, flip)
+        maps = stage_heatmaps(network, to_float(images, device), network.skeleton, flip)
     maps = [average_over_scales(stage, scales) for stage in maps]
     points, scores = codec.decode_heatmaps(maps[-1], refine)
     in_crop = codec.to_crop(points, network.strides[-1])[0]

@@ -10,19 +10,19 @@ import torch
 from minipose.models.network import PoseNetwork
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.99),
+    "rmsprop": lambda parameters, lr: torch.optim.RMSprop(parameters, lr, alpha=0.99),
     "adam": torch.optim.Adam,
-    "sgd": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
+    "sgd": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9),
 }
 SCHEDULES = ("plateau", "cosine", "warmup", "constant", "step")
 # "warmup" rises over this share of all epochs; "step" falls to a tenth after that one.
 WARMUP, STEP = 0.05, 2 / 3
 
 
-class Rate:
-    """The learning rate at a moment of training, from the epochs that lie behind it.
+class LRSchedule:
+    """The learning rate at any moment of training, computed from the epochs that are done.
 
-    It keeps no state: what is not in `history` cannot get lost when training is interrupted.
+    Unlike torch's schedulers it has no state: nothing but `history` needs saving for an exact resume.
     """
 
     def __init__(self, schedule: str, start: float, epochs: int, patience: int):
@@ -31,7 +31,7 @@ class Rate:
         self.schedule, self.start, self.epochs, self.patience = schedule, start, epochs, patience
 
     def at(self, epoch: float, history: list[dict[str, float]]) -> float:
-        """Rate at `epoch`, counted from 0, fractions being parts of an epoch."""
+        """Learning rate at `epoch`, counted from 0; 2.5 is the middle of the third."""
         if self.schedule == "cosine":
             return self.start * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
         if self.schedule == "warmup":
@@ -50,7 +50,7 @@ class Rate:
             value = row.get("pck", -row["loss"])
             best, since = (value, 0) if value > best else (best, since + 1)
             if since >= self.patience:
-                return True  # dropped once, and for good
+                return True  # the rate drops once and stays low
         return False
 
 

@@ -195,7 +195,7 @@ def test_it_trains_is_saved_and_found_again(tmp_path):
     for part in (network.features, network.later):
         part.requires_grad_(False)
     later = network.later[0].layers[0].weight.detach().clone()
-    how = {"size": 64, "batch": 8, "device": "cpu", "progress": False, "augment": "cpm"}
+    how = {"size": 64, "batch_size": 8, "device": "cpu", "progress": False, "augment": "cpm"}
     history = minipose.train(
         network, puppets, epochs=4, optimizer="sgd", learning_rate=1e-4, schedule="constant", **how
     )

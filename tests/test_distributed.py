@@ -16,10 +16,10 @@ from conftest import EXACT_WARP
 import minipose
 from minipose import InputError, StackedHourglass, training
 from minipose.data import Puppets
+from minipose.runs import read_history
 from minipose.scaling import distributed
-from minipose.training import read_history
 
-SETTINGS = dict(size=64, batch=4, learning_rate=1e-3, schedule="constant", device="cpu")
+SETTINGS = dict(size=64, batch_size=4, learning_rate=1e-3, schedule="constant", device="cpu")
 
 
 # Steps of four and a last one as the name says, each cut in two; in "quarters" each process takes two.
@@ -47,7 +47,7 @@ def run(folder, accumulate, people, seed=0, supervised=(0, 1), frozen=False, spl
 
     def recorded(*arguments):
         for crops in prepared(*arguments):
-            seen.append(crops.numbers)
+            seen.append(crops.indices)
             yield crops
 
     net, puppets = network(seed, supervised, frozen), Puppets(people, seed=3, size=64)
@@ -149,7 +149,7 @@ def test_only_the_first_process_writes_and_speaks(both, tmp_path):
         assert sorted(path.name for path in (folder / name).iterdir()) == files
     done = torchrun(
         "-m", "minipose", "train", "--count", 5, "--epochs", 1, "--size", 32, "--stacks", 1, "--features", 8,
-        "--batch", 2, "--device", "cpu", "--out", tmp_path / "run",
+        "--batch-size", 2, "--device", "cpu", "--out", tmp_path / "run",
         "--resume",  # from nothing: torchrun's first attempt and its later ones are the same line
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -172,7 +172,8 @@ def test_processes_that_do_not_fit_together(tmp_path):
 
 
 def test_a_batch_that_cannot_be_cut(puppets):
-    with pytest.raises(InputError, match="batch: expected a multiple of 3 .processes x accumulate., found 4"):
+    message = "batch_size: expected a multiple of 3 .processes x accumulate., found 4"
+    with pytest.raises(InputError, match=message):
         minipose.train(network(), puppets, accumulate=3, **SETTINGS)
     with pytest.raises(ValueError, match="accumulate must be at least 1, found 0"):
         minipose.train(network(), puppets, accumulate=0, **SETTINGS)
@@ -201,19 +202,19 @@ def test_which_gpu_a_process_takes(monkeypatch, asked, number, found):
 
 def test_shares_by_hand():
     numbers = list(range(10, 21))  # steps of 6 and 5
-    assert [distributed.share(numbers, 6, rank, 3) for rank in range(3)] == [
+    assert [distributed.shard_indices(numbers, 6, rank, 3) for rank in range(3)] == [
         [10, 11, 16, 17],
         [12, 13, 18, 19],
         [14, 15, 20],
     ]
-    assert distributed.share(numbers, 6, 0, 1) == numbers
+    assert distributed.shard_indices(numbers, 6, 0, 1) == numbers
 
 
 def test_alone_nothing_is_asked_of_anybody():
     module = torch.nn.Linear(1, 1)
-    assert (distributed.world(), distributed.rank(), distributed.is_main()) == (1, 0, True)
-    assert distributed.parallel(module) is module
-    assert distributed.from_main("a") == "a" and distributed.total(torch.tensor(2.0)) == 2
+    assert (distributed.world_size(), distributed.rank(), distributed.is_main()) == (1, 0, True)
+    assert distributed.data_parallel(module) is module
+    assert distributed.broadcast_object("a") == "a" and distributed.all_reduce_sum(torch.tensor(2.0)) == 2
 
 
 def program(task: str, folder: Path) -> None:

@@ -22,7 +22,7 @@ from minipose_book.experiments.catalogue import EXPERIMENTS, Experiment
 from minipose_book.experiments.newell2016 import stacking as hourglass
 
 TINY = Plan(
-    "puppets", size=64, features=8, epochs=3, batch=8, learning_rate=1e-3, people=16, watched=4, unseen=6
+    "puppets", size=64, features=8, epochs=3, batch_size=8, learning_rate=1e-3, people=16, watched=4, unseen=6
 )
 RECORDS = sorted(records.folder().glob("*.json"))
 
@@ -215,7 +215,14 @@ def test_the_gpu_pieces_take_a_few_steps_on_a_cpu(name, tmp_path, monkeypatch, o
         assert gpu.data == "puppets" or gpu.skeleton == "lsp"
         features = 16 if name == "layers" else 8
         return replace(
-            gpu, size=TRAINED[name], features=features, epochs=1, people=32, watched=4, unseen=6, batch=16
+            gpu,
+            size=TRAINED[name],
+            features=features,
+            epochs=1,
+            people=32,
+            watched=4,
+            unseen=6,
+            batch_size=16,
         )
 
     monkeypatch.setattr(Bench, "plan", tiny)
@@ -277,9 +284,9 @@ def opening_losses(record, folder, steps):
     with pytest.raises(bench.Paused):
         training.train(
             at.hourglass(plan, 2), at.people(plan, "train"), epochs=plan.epochs, size=plan.size,
-            batch=plan.batch, learning_rate=plan.learning_rate, augment=plan.augment, seed=record.seeds[0],
-            optimizer=plan.optimizer, schedule=plan.schedule, device="cpu", progress=False,
-            after_step=collect,
+            batch_size=plan.batch_size, learning_rate=plan.learning_rate, augment=plan.augment,
+            seed=record.seeds[0], optimizer=plan.optimizer, schedule=plan.schedule, device="cpu",
+            progress=False, after_step=collect,
         )  # fmt: skip
     return losses
 
@@ -333,6 +340,13 @@ def test_scores_for_a_card_by_hand():
 def test_committed_cards_are_the_records():
     for name, text in cards.cards().items():
         assert (cards.FOLDER / f"{name}.md").read_text(encoding="utf-8") == text
+
+
+def test_an_older_record_calls_the_batch_size_batch():
+    stored = json.loads(records.path("reference", "cpu").read_text())["settings"]["hg1x4-puppets"]
+    settings = records.read("reference", "cpu").settings["hg1x4-puppets"]
+    assert settings["batch_size"] == stored.get("batch_size", stored.get("batch")) == 16
+    assert "batch" not in settings
 
 
 def test_settings_state_the_whole_plan():

@@ -16,7 +16,7 @@ from minipose_book.experiments.wei2016 import evaluation as cpm_asked
 from minipose_book.experiments.wei2016 import stages as cpm
 from minipose_book.experiments.wei2016.stages import SMALL_MACHINE, sees
 
-TINY = replace(SMALL_MACHINE, size=32, features=8, people=24, watched=6, unseen=40, epochs=1, batch=8)
+TINY = replace(SMALL_MACHINE, size=32, features=8, people=24, watched=6, unseen=40, epochs=1, batch_size=8)
 
 
 @pytest.fixture

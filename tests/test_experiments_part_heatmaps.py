@@ -18,7 +18,7 @@ from minipose_book.experiments.bulat2016 import training as part_heatmaps
 from minipose_book.experiments.bulat2016.training import ROWS, SMALL_PARTS
 from minipose_book.experiments.catalogue import EXPERIMENTS
 
-TINY = replace(SMALL_PARTS, size=32, people=24, watched=6, unseen=40, epochs=3, batch=8)
+TINY = replace(SMALL_PARTS, size=32, people=24, watched=6, unseen=40, epochs=3, batch_size=8)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_gpu_pieces_take_a_few_steps_on_a_cpu(tmp_path, monkeypatch):
             assert network.arguments["backbone"] == backbone and 256 % network.multiple == 0
     large = part_heatmaps.LARGE_PARTS
     assert (large.data, large.size) == ("puppets", 256)
-    tiny = replace(large, size=32, people=16, watched=4, unseen=30, epochs=1, batch=8)
+    tiny = replace(large, size=32, people=16, watched=4, unseen=30, epochs=1, batch_size=8)
     small = {form: (form_small, form_small) for form, (_, form_small) in part_heatmaps.FORMS.items()}
     monkeypatch.setattr(part_heatmaps, "FORMS", small)
     monkeypatch.setattr(part_heatmaps, "LARGE_PARTS", tiny)

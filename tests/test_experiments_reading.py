@@ -307,7 +307,7 @@ def few(monkeypatch):
     monkeypatch.setattr(reading, "POOL", 60)
     monkeypatch.setattr(framing, "POOL", 60)
     monkeypatch.setattr(framing, "PAIRS", 2)
-    tiny = replace(SMALL, features=8, people=8, epochs=1, batch=4, watched=4, unseen=8)
+    tiny = replace(SMALL, features=8, people=8, epochs=1, batch_size=4, watched=4, unseen=8)
     monkeypatch.setattr(framing, "FEW", tiny)
     monkeypatch.setattr(reading, "LARGE_PUPPETS", tiny)
 

@@ -18,7 +18,7 @@ from minipose_book.experiments.lee2020 import training as report
 from minipose_book.experiments.lee2020.robustness import KINDS, Figures, Hidden, nearer_arm
 from minipose_book.experiments.lee2020.training import SMALL_REPORT, roughness
 
-TINY = replace(SMALL_REPORT, size=32, features=8, people=16, watched=6, unseen=24, epochs=2, batch=8)
+TINY = replace(SMALL_REPORT, size=32, features=8, people=16, watched=6, unseen=24, epochs=2, batch_size=8)
 
 
 @pytest.fixture

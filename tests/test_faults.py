@@ -12,7 +12,7 @@ from test_training import SETTINGS, network, same, without_seconds
 import minipose
 from minipose import InputError, cli
 from minipose.data import Puppets
-from minipose.training import read_history
+from minipose.runs import read_history
 
 FILES = ["checkpoint.pt", "history.csv", "weights.safetensors"]
 
@@ -144,7 +144,7 @@ def test_what_is_no_number_stops_and_leaves_the_good_checkpoint(tmp_path, whole,
         if step == 2 and spoil == "loss":
             net.loss = lambda *arguments: loss(*arguments) * value
 
-    samples = minipose.pipeline.order(8, 0, 1)[4:]
+    samples = minipose.pipeline.shuffled_indices(8, 0, 1)[4:]
     people = ", ".join(Puppets(8, seed=3, size=64)[number].id for number in samples)
     with pytest.raises(FloatingPointError) as error:
         train(net, tmp_path, after_step=spoilt)

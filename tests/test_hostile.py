@@ -41,7 +41,7 @@ def test_a_fuzzer_reaches_more_of_a_reader_than_its_healthy_file_does():
 
 HARM = """
 import os
-import minipose.training as training
+import minipose.runs as runs
 
 calls = []
 
@@ -50,7 +50,7 @@ def harmful(path):
     if len(calls) > 1:  # the first file is the healthy one
         {}
 
-training.read_history = harmful
+runs.read_history = harmful
 """
 
 

@@ -10,7 +10,7 @@ from minipose import LSP, MPII, Crop, InputError, PoseNetwork, encode_heatmaps
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.heatmaps import to_map
-from minipose.inference import choose_device, prepare, stage_heatmaps
+from minipose.inference import choose_device, stage_heatmaps, to_float
 
 
 class ColourFinder(PoseNetwork):
@@ -91,8 +91,8 @@ def test_flip_test_swaps_sides_and_positions_exactly():
     photo = Spots([grid(0)])[0].image
     image = torch.from_numpy(photo).permute(2, 0, 1)[None]
     network = ColourFinder(LSP)
-    plain = stage_heatmaps(network, prepare(image, torch.device("cpu")), LSP, flip=False)[0]
-    both = stage_heatmaps(network, prepare(image, torch.device("cpu")), LSP, flip=True)[0]
+    plain = stage_heatmaps(network, to_float(image, torch.device("cpu")), LSP, flip=False)[0]
+    both = stage_heatmaps(network, to_float(image, torch.device("cpu")), LSP, flip=True)[0]
     # It names sides by colour and not by anatomy, so the flipped half has left and right traded.
     torch.testing.assert_close(2 * both - plain, LSP.flip(plain, axis=-3), atol=1e-4, rtol=0)
 
@@ -110,7 +110,7 @@ def test_flip_of_a_symmetric_scene_changes_nothing():
     assert torch.equal(image, image.flip(-1))
     torch.manual_seed(0)
     network = minipose.StackedHourglass(14, 1, features=16, depth=2).eval()
-    maps = stage_heatmaps(network, prepare(image, torch.device("cpu")), LSP, flip=True)[0]
+    maps = stage_heatmaps(network, to_float(image, torch.device("cpu")), LSP, flip=True)[0]
     mirrored = minipose.heatmaps.mirror(maps, LSP)
     torch.testing.assert_close(maps, mirrored, atol=1e-6, rtol=0)
 

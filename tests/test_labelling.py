@@ -291,9 +291,9 @@ def test_from_clicks_to_a_fine_tuned_network(tmp_path):
     network = StackedHourglass(joints=17, stacks=2, features=16, depth=2)
     settings = dict(size=64, learning_rate=2e-3, schedule="constant", augment="none", progress=False)
     others = InMemory(Puppets(60, seed=1, size=128, skeleton="coco"))
-    minipose.train(network, others, epochs=8, batch=10, **settings)
+    minipose.train(network, others, epochs=8, batch_size=10, **settings)
     before = minipose.evaluate(network, ten, flip=False).pck("box", 0.1).mean
-    history = minipose.train(network, ten, epochs=60, batch=5, **settings)
+    history = minipose.train(network, ten, epochs=60, batch_size=5, **settings)
     after = minipose.evaluate(network, ten, flip=False).pck("box", 0.1).mean
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
     # An empty map, which every network learns first, finds nothing: the joints must be found as well.

@@ -45,7 +45,7 @@ def test_a_killed_process_ends_the_job_on_one_machine(tmp_path):
 
 
 def test_an_error_of_our_own_is_not_taken_for_a_lost_process():
-    with pytest.raises(RuntimeError, match="shapes do not fit"), distributed.together():
+    with pytest.raises(RuntimeError, match="shapes do not fit"), distributed.reraise_peer_failure():
         raise RuntimeError("shapes do not fit")
 
 
@@ -58,8 +58,8 @@ def test_an_error_of_our_own_is_not_taken_for_a_lost_process():
     ],
 )
 def test_a_lost_process_in_one_line(monkeypatch, error):
-    monkeypatch.setattr(distributed, "world", lambda: 2)
-    with pytest.raises(ConnectionError) as found, distributed.together():
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    with pytest.raises(ConnectionError) as found, distributed.reraise_peer_failure():
         raise error
     assert str(found.value).startswith("another process has ended") and "\n" not in str(found.value)
     assert str(found.value).endswith(f"(PyTorch says: {str(error) or 'DistError'})")

@@ -248,14 +248,14 @@ def test_overfits_one_batch():
     network = StackedHourglass(joints=3, stacks=2, features=24, depth=2)
     images, keypoints = torch.rand(8, 3, 64, 64), 8 + 48 * torch.rand(8, 3, 2)
     visible = torch.ones(8, 3)
-    stepper = torch.optim.RMSprop(network.parameters(), 2e-3, alpha=0.99)
+    optimizer = torch.optim.RMSprop(network.parameters(), 2e-3, alpha=0.99)
     zeros = torch.zeros(8, 3, 16, 16)
     baseline = network.loss([zeros, zeros], keypoints, visible).item()
     for _ in range(150):
         loss = network.loss(network(images), keypoints, visible)
-        stepper.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        stepper.step()
+        optimizer.step()
     assert loss.item() < 0.15 * baseline
 
 

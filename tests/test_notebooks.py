@@ -58,7 +58,8 @@ def test_a_notebook_has_the_code_of_its_chapter(path):
 
 
 # The book's build runs every chapter, and forgets what a solution defined before the next cell of students
-# (book/build/execute.py). So a notebook, whose cells are the chapter's without solutions, runs too; one is tried.
+# (book/build/execute.py). So a notebook, whose cells are the chapter's without solutions,
+# runs too; one is tried.
 def test_a_notebook_runs(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     path = min(COMMITTED, key=lambda path: path.stat().st_size)

@@ -334,8 +334,8 @@ def test_three_phases_through_the_ordinary_loop(tmp_path):
     torch.manual_seed(0)
     puppets = Puppets(16, seed=1, size=64)
     network = PartHeatmapRegression(backbone="small")
-    how = {"size": 64, "batch": 8, "device": "cpu", "progress": False, "augment": "cpm", "optimizer": "adam",
-           "schedule": "constant", "learning_rate": 2e-3}  # fmt: skip
+    how = {"size": 64, "batch_size": 8, "device": "cpu", "progress": False, "augment": "cpm",
+           "optimizer": "adam", "schedule": "constant", "learning_rate": 2e-3}  # fmt: skip
     detector, regressor = state(network.detector), state(network.regressor)
     set_phase(network, "detector")
     history = minipose.train(network, puppets, epochs=4, **how)
@@ -367,7 +367,7 @@ def test_the_small_vgg_trains_too():
     network = PartHeatmapRegression(backbone="small-vgg", first="regression")
     puppets = Puppets(16, seed=1, size=64)
     history = minipose.train(
-        network, puppets, epochs=3, size=64, batch=8, device="cpu", progress=False, optimizer="adam",
+        network, puppets, epochs=3, size=64, batch_size=8, device="cpu", progress=False, optimizer="adam",
         learning_rate=2e-3, schedule="constant",
     )  # fmt: skip
     assert history[-1]["loss"] < history[0]["loss"]
@@ -389,7 +389,7 @@ def test_the_papers_recipe():
             rates.append(settings["learning_rate"])
             phases.append(phase)
             assert all(p.requires_grad for p in learns["regressor"])
-            assert (settings["size"], settings["batch"], settings["augment"]) == (size, 8, "cpm")
+            assert (settings["size"], settings["batch_size"], settings["augment"]) == (size, 8, "cpm")
             assert settings.keys() <= inspect.signature(minipose.train).parameters.keys()
             assert settings["size"] % network.multiple == 0 and settings["schedule"] in optimization.SCHEDULES
             assert settings["optimizer"] in optimization.OPTIMIZERS

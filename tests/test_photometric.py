@@ -12,8 +12,8 @@ from minipose import COCO, Crop
 from minipose.augmentation import RECIPES, draw
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
-from minipose.pipeline import batches, example
-from minipose.scaling.gpu_crops import Resident
+from minipose.pipeline import batches, load_example
+from minipose.scaling.gpu_crops import GPUCropCache
 from minipose_book.experiments.lee2020.augmentation import LEVELS, Photometric
 
 # Table 1 as it is printed: heavy, medium, light.
@@ -224,13 +224,13 @@ def test_an_augmented_joint_lies_on_the_pixel_that_it_labelled(recipe, way):
     people, size = Dotted(120), 128
     loaders = {
         "loader": lambda: batches(people, list(range(120)), size, 30, recipe, seed=4),
-        "resident": lambda: Resident(people, size, "cpu", progress=False).batches(
+        "resident": lambda: GPUCropCache(people, size, "cpu", progress=False).batches(
             list(range(120)), 30, recipe, seed=4
         ),
     }
     errors, mirrored = [], 0
     for batch in loaders[way]():
-        for k, number in enumerate(batch.numbers):
+        for k, number in enumerate(batch.indices):
             flipped = draw(recipe, 4, 0, number).mirror
             joint = COCO.index("right_wrist" if flipped else "left_wrist")
             assert batch.visibility[k].nonzero().flatten().tolist() == [joint]
@@ -270,7 +270,7 @@ def test_no_label_lies_on_emptied_picture(recipe):
     for number in range(200):
         given = draw(recipe, 0, 0, number)
         geometry = type(given)(scale=given.scale, angle=given.angle, mirror=given.mirror)
-        image, people, *_ = example(White(), number, 64, geometry)
+        image, people, *_ = load_example(White(), number, 64, geometry)
         emptied += int((image == 0).any())
         for x, y in people[0].round().int().tolist():
             if 0 <= x < 64 and 0 <= y < 64:
@@ -282,7 +282,7 @@ def test_no_label_lies_on_emptied_picture(recipe):
 @pytest.mark.parametrize("recipe", ["heavy", "light", "block"])
 def test_the_device_does_what_the_loader_does(recipe):
     people, size = Puppets(24, seed=3, size=40, skeleton="coco"), 64
-    resident = Resident(people, size, "cpu", progress=False)
+    resident = GPUCropCache(people, size, "cpu", progress=False)
     ours = resident.batches(list(range(24)), 8, recipe, seed=1, epoch=2)
     for loaded, stored in zip(batches(people, list(range(24)), size, 8, recipe, 1, 2), ours, strict=True):
         difference = (loaded.images.int() - stored.images.int()).abs().float()

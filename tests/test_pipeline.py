@@ -11,7 +11,7 @@ from minipose import MPII, Crop, InputError
 from minipose.augmentation import RECIPES, Draw, draw
 from minipose.data import Puppets
 from minipose.io.images import read_photo
-from minipose.pipeline import batches, collate, example, order
+from minipose.pipeline import batches, collate, load_example, shuffled_indices
 
 
 def test_photo_is_rgb(tmp_path):
@@ -146,7 +146,7 @@ def test_labels_follow_the_pixels_through_a_mirror():
         def __getitem__(self, _):
             return sample
 
-    image, people, *_ = example(Painted(), 0, 128, Draw(scale=0.9, angle=25.0, mirror=True))
+    image, people, *_ = load_example(Painted(), 0, 128, Draw(scale=0.9, angle=25.0, mirror=True))
     weight = image[..., 0].astype(float)
     found = [(weight * axis).sum() / weight.sum() for axis in np.indices((128, 128))[::-1]]
     np.testing.assert_allclose(people[0, MPII.index("right_wrist")], found, atol=0.15)
@@ -159,14 +159,14 @@ def test_batch_does_not_depend_on_its_size(puppets):
     torch.testing.assert_close(
         together.keypoints, torch.cat([b.keypoints for b in single]), equal_nan=True, atol=0, rtol=0
     )
-    assert together.numbers == [b.numbers[0] for b in single]
+    assert together.indices == [b.indices[0] for b in single]
 
 
 def test_batch_does_not_depend_on_the_processes(puppets):
     alone, shared = (list(batches(puppets, [4, 1, 7, 0], 64, 2, "code", workers=w)) for w in (0, 2))
     for a, b in zip(alone, shared, strict=True):
         assert torch.equal(a.images, b.images)
-        assert a.numbers == b.numbers
+        assert a.indices == b.indices
         assert torch.equal(a.matrices, b.matrices)
 
 
@@ -174,7 +174,7 @@ def test_others_are_padded_with_unlabelled_people():
     dataset = Puppets(60, seed=2, size=64)
     with_others = next(n for n in range(60) if len(dataset[n].others))
     without = next(n for n in range(60) if not len(dataset[n].others))
-    batch = collate([example(dataset, n, 64, Draw()) for n in (with_others, without)])
+    batch = collate([load_example(dataset, n, 64, Draw()) for n in (with_others, without)])
     assert batch.others.shape == (2, len(dataset[with_others].others), 16, 3)
     sample = dataset[with_others]
     np.testing.assert_allclose(
@@ -185,7 +185,7 @@ def test_others_are_padded_with_unlabelled_people():
 
 
 def test_order_is_a_permutation_of_its_own():
-    first, again, next_epoch = order(50, 0, 0), order(50, 0, 0), order(50, 0, 1)
+    first, again, next_epoch = (shuffled_indices(50, 0, epoch) for epoch in (0, 0, 1))
     assert sorted(first) == list(range(50))
     assert first == again != next_epoch
 

@@ -56,7 +56,9 @@ def mini(kind=Wide, **how) -> COCO:
 
 def through(dataset: COCO, shift: float = 0.0) -> Evaluation:
     """Photo, crop, heatmaps, parabola, back to the photo."""
-    return minipose.evaluate(Oracle(dataset, 256, shift), dataset, flip=False, refine="parabola", batch=32)
+    return minipose.evaluate(
+        Oracle(dataset, 256, shift), dataset, flip=False, refine="parabola", batch_size=32
+    )
 
 
 def test_truth_through_the_whole_path_is_perfect():

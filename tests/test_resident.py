@@ -13,7 +13,7 @@ from minipose.augmentation import Draw
 from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.pipeline import batches
-from minipose.scaling.gpu_crops import Resident, stored_crop
+from minipose.scaling.gpu_crops import GPUCropCache, stored_crop
 
 SIZE = 64
 LEFT_WRIST, RIGHT_WRIST = MPII.index("left_wrist"), MPII.index("right_wrist")
@@ -55,7 +55,7 @@ def noise(blur: float, side: int = 300, seed: int = 0) -> np.ndarray:
 
 def pairs(dataset, augment, epoch=3):
     numbers = list(range(len(dataset)))[::-1]
-    resident = Resident(dataset, SIZE, "cpu", progress=False)
+    resident = GPUCropCache(dataset, SIZE, "cpu", progress=False)
     ours = resident.batches(numbers, 4, augment, seed=1, epoch=epoch)
     return list(zip(batches(dataset, numbers, SIZE, 4, augment, 1, epoch), ours, strict=True))
 
@@ -74,7 +74,7 @@ def test_labels_matrices_and_numbers_equal_the_loaders(augment):
             expected, found = getattr(loaded, name), getattr(resident, name)
             assert found.dtype == expected.dtype
             torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
-        assert loaded.numbers == resident.numbers
+        assert loaded.indices == resident.indices
         assert resident.images.shape == loaded.images.shape
         assert resident.images.dtype == torch.uint8
         assert resident.images.is_contiguous(memory_format=torch.channels_last)
@@ -124,7 +124,7 @@ def test_the_largest_draws_find_no_black_inside_the_stored_crop(monkeypatch):
     """sqrt(2) x the side, at every angle, white everywhere: what is black was not stored."""
     white = np.full((500, 500, 3), 255, np.uint8)
     crops = [Crop((250.49, 250.0), side) for side in (30.0, 64.0, 80.0, 150.0)]
-    resident = Resident(Photos([white], crops), SIZE, "cpu", progress=False)
+    resident = GPUCropCache(Photos([white], crops), SIZE, "cpu", progress=False)
     for angle in range(0, 60, 5):
         draw = Draw(scale=2**0.5, angle=float(angle))
         monkeypatch.setattr("minipose.augmentation.draw", lambda *_, draw=draw: draw)
@@ -148,7 +148,7 @@ def test_a_marker_is_found_where_the_keypoints_say():
     photo = np.zeros((200, 200, 3), np.uint8)
     cv2.circle(photo, (110, 90), 4, (255, 255, 255), -1)
     dataset = Photos([photo], [Crop((100.3, 100.9), side) for side in (50.0, 60.0, 90.0)])
-    resident = Resident(dataset, SIZE, "cpu", progress=False)
+    resident = GPUCropCache(dataset, SIZE, "cpu", progress=False)
     for people in resident.people:
         people[0, LEFT_WRIST] = torch.tensor([110.0, 90.0, 2.0])
         people[0, RIGHT_WRIST] = torch.tensor([10.0, 20.0, 1.0])
@@ -170,7 +170,7 @@ def test_a_marker_is_found_where_the_keypoints_say():
 
 def test_colour_gains_by_hand(monkeypatch):
     photo = np.full((200, 200, 3), (100, 200, 51), np.uint8)
-    resident = Resident(Photos([photo], [Crop((100.0, 100.0), 60.0)]), SIZE, "cpu", progress=False)
+    resident = GPUCropCache(Photos([photo], [Crop((100.0, 100.0), 60.0)]), SIZE, "cpu", progress=False)
     monkeypatch.setattr("minipose.augmentation.draw", lambda *_: Draw(gains=(1.2, 1.4, 0.5)))
     # 120; 280, cut off; 25.5, to the even neighbour as in the loader.
     assert resident.batch([0]).images[0, :, 30, 30].tolist() == [120, 255, 26]
@@ -178,27 +178,27 @@ def test_colour_gains_by_hand(monkeypatch):
 
 def test_a_photo_of_several_people_is_read_once():
     dataset = Photos([noise(2), noise(3)], [Crop((50.0 + n, 60.0), 40.0) for n in range(6)])
-    Resident(dataset, SIZE, "cpu", progress=False)
+    GPUCropCache(dataset, SIZE, "cpu", progress=False)
     assert dataset.reads == [0, 1]  # of the photos 0.jpg and 1.jpg
 
 
 def test_memory_is_12_bytes_a_pixel(puppets):
-    assert Resident(puppets, SIZE, "cpu", progress=False).pixels.nbytes == len(puppets) * 12 * SIZE**2
+    assert GPUCropCache(puppets, SIZE, "cpu", progress=False).pixels.nbytes == len(puppets) * 12 * SIZE**2
     assert 12 * 256**2 == 786_432
 
 
 def test_batches_do_not_depend_on_their_size(puppets):
-    resident = Resident(puppets, SIZE, "cpu", progress=False)
+    resident = GPUCropCache(puppets, SIZE, "cpu", progress=False)
     together, single = (list(resident.batches([5, 2, 9, 0, 7], b, "code", 3, 1)) for b in (5, 1))
-    assert [b.numbers for b in single] == [[5], [2], [9], [0], [7]]
+    assert [b.indices for b in single] == [[5], [2], [9], [0], [7]]
     assert torch.equal(together[0].images, torch.cat([b.images for b in single]))
-    assert [b.numbers for b in resident.batches([5, 2, 9, 0, 7], 2)] == [[5, 2], [9, 0], [7]]
+    assert [b.indices for b in resident.batches([5, 2, 9, 0, 7], 2)] == [[5, 2], [9, 0], [7]]
     assert list(resident.batches([], 2)) == []
     assert len(resident) == 12
 
 
 def test_training_may_stop_in_the_middle_of_an_epoch(puppets):
-    loader = Resident(puppets, SIZE, "cpu", progress=False).batches(list(range(12)), 1)
+    loader = GPUCropCache(puppets, SIZE, "cpu", progress=False).batches(list(range(12)), 1)
     next(loader)
     loader.close()
     assert list(loader) == []
@@ -213,17 +213,17 @@ def test_a_broken_photo_is_reported_in_one_line(puppets):
             return dataclasses.replace(super().__getitem__(number), read=read)
 
     with pytest.raises(InputError, match="photo.jpg: photo: expected a readable file"):
-        Resident(Broken([noise(2)], [Crop((50.0, 50.0), 40.0)]), SIZE, "cpu", progress=False)
+        GPUCropCache(Broken([noise(2)], [Crop((50.0, 50.0), 40.0)]), SIZE, "cpu", progress=False)
 
 
 def test_unknown_recipe_numbers_and_device(puppets):
-    resident = Resident(puppets, SIZE, "cpu", progress=False)
+    resident = GPUCropCache(puppets, SIZE, "cpu", progress=False)
     with pytest.raises(ValueError, match="none, paper, code"):
         list(resident.batches([0], 1, "strong"))
     with pytest.raises(IndexError):
         list(resident.batches([12], 1))
     with pytest.raises(InputError, match="device: abacus"):
-        Resident(puppets, SIZE, "abacus")
+        GPUCropCache(puppets, SIZE, "abacus")
 
 
 def test_a_device_without_room(puppets, monkeypatch):
@@ -232,4 +232,4 @@ def test_a_device_without_room(puppets, monkeypatch):
 
     monkeypatch.setattr(torch, "zeros", zeros)
     with pytest.raises(InputError, match="cpu: expected 0.0 GB for 12 people of 64 px"):
-        Resident(puppets, SIZE, torch.device("cpu"), progress=False)
+        GPUCropCache(puppets, SIZE, torch.device("cpu"), progress=False)

@@ -209,7 +209,7 @@ def test_a_data_set_at_several_scales_is_each_photo_at_several_scales(scales, ba
             return sample
 
     network, dataset = minipose.load("hg2-puppets-small"), Turned(5, 1_000_000, 128)
-    found = minipose.evaluate(network, dataset, batch=batch, scales=scales)
+    found = minipose.evaluate(network, dataset, batch_size=batch, scales=scales)
     once = minipose.evaluate(network, dataset)
     assert len(found.stages) == len(network.strides)
     for number in range(5):

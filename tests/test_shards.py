@@ -15,7 +15,7 @@ from minipose.data import Puppets
 from minipose.data.sample import PoseDataset, Sample
 from minipose.data.shards import Packed, pack
 from minipose.pipeline import batches
-from minipose.scaling.gpu_crops import Resident
+from minipose.scaling.gpu_crops import GPUCropCache
 
 SIZE = 64
 
@@ -109,7 +109,7 @@ def test_crops_of_a_packed_dataset_are_the_datasets(folder, puppets):
 
 def test_resident_crops_of_a_packed_dataset_are_stored_as_they_are(folder):
     packed = Packed(folder)
-    resident = Resident(packed, SIZE, "cpu", progress=False)
+    resident = GPUCropCache(packed, SIZE, "cpu", progress=False)
     for number in range(len(packed)):
         difference = resident.pixels[number].numpy()[2:-2, 2:-2] != packed[number].image[2:-2, 2:-2]
         assert difference.mean() < 0.001

@@ -14,11 +14,13 @@ import minipose
 from minipose import InputError, StackedHourglass, training
 from minipose.data import Puppets
 from minipose.io.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
-from minipose.optimization import Rate, build_optimizer
-from minipose.training import read_history
+from minipose.optimization import LRSchedule, build_optimizer
+from minipose.pipeline import StepLoader
+from minipose.runs import read_history
+from minipose.training import train_one_epoch
 
 EMPTY = dict(optimizer={}, history=[])
-SETTINGS = dict(size=64, batch=4, progress=False, learning_rate=1e-3, device="cpu")
+SETTINGS = dict(size=64, batch_size=4, progress=False, learning_rate=1e-3, device="cpu")
 
 
 def network(seed=0, **arguments):
@@ -49,8 +51,10 @@ def test_training_learns_and_reports_every_stage(puppets):
 def test_one_step_is_plain_rmsprop(puppets):
     """The loop's first step against RMSprop written out for one parameter."""
     net, by_hand = network(), network()
-    minipose.train(net, puppets, epochs=1, schedule="constant", augment="none", **(SETTINGS | dict(batch=12)))
-    batch = next(minipose.pipeline.batches(puppets, minipose.pipeline.order(12, 0, 0), 64, 12))
+    minipose.train(
+        net, puppets, epochs=1, schedule="constant", augment="none", **(SETTINGS | dict(batch_size=12))
+    )
+    batch = next(minipose.pipeline.batches(puppets, minipose.pipeline.shuffled_indices(12, 0, 0), 64, 12))
     stages = by_hand.train()(batch.images.float() / 255)
     by_hand.loss(stages, batch.keypoints, batch.visibility).backward()
     parameter = by_hand.predictions[-1].heatmaps.weight
@@ -59,11 +63,37 @@ def test_one_step_is_plain_rmsprop(puppets):
     torch.testing.assert_close(net.predictions[-1].heatmaps.weight, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_an_epoch_by_hand():
+    """One weight w, loss w * x, plain descent: the gradient of a step is the mean of its samples' x."""
+
+    class Product(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.tensor(1.0))
+
+        def forward(self, batch, step_samples):
+            return 0 * self.weight if batch is None else self.weight * sum(batch) / step_samples
+
+    model, seen = Product(), []
+    # A step of four samples and one of one, in two micro-batches each; nothing is left for the last.
+    loader = StepLoader(None, [0, 1, 2, 3, 4], 4, iter([[1.0, 2.0], [3.0, 6.0], [5.0]]), accumulate=2)
+    loss = train_one_epoch(
+        model, loader, torch.optim.SGD(model.parameters(), 9.0), lambda epoch: 0.1 * epoch, 2,
+        after_step=lambda *step: seen.append(step),
+    )  # fmt: skip
+    # Rates 0.2 and 0.25: w = 1, then 1 - 0.2 * 12/4 = 0.4, then 0.4 - 0.25 * 5 = -0.85.
+    assert model.weight.item() == pytest.approx(-0.85)
+    assert seen == [(4, pytest.approx(3.0)), (5, pytest.approx(2.0))]
+    assert loss == pytest.approx((4 * 3.0 + 1 * 2.0) / 5)
+
+
 def test_resident_crops_train_the_same_network(puppets):
     """Without augmentation the stored crops' pixels are the loader's, up to rounding."""
     loaded, resident = network(), network()
     histories = [
-        minipose.train(net, puppets, epochs=2, augment="none", schedule="constant", resident=kept, **SETTINGS)
+        minipose.train(
+            net, puppets, epochs=2, augment="none", schedule="constant", gpu_crops=kept, **SETTINGS
+        )
         for net, kept in ((loaded, False), (resident, True))
     ]
     for a, b in zip(*histories, strict=True):
@@ -128,20 +158,20 @@ def test_an_earlier_run_is_not_overwritten(tmp_path, puppets):
 
 
 def test_rate_drops_once_by_five():
-    rate = Rate("plateau", 1.0, epochs=100, patience=2)
+    rate = LRSchedule("plateau", 1.0, epochs=100, patience=2)
     rows = [dict(loss=1.0, pck=pck) for pck in (0.1, 0.3, 0.3, 0.2, 0.5, 0.4, 0.4, 0.4, 0.4)]
     rates = [rate.at(n, rows[:n]) for n in range(len(rows) + 1)]
     assert rates == [1, 1, 1, 1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2]  # not improved in rows 3 and 4
 
 
 def test_rate_without_validation_watches_the_loss():
-    rate = Rate("plateau", 1.0, epochs=100, patience=2)
+    rate = LRSchedule("plateau", 1.0, epochs=100, patience=2)
     assert rate.at(4, [dict(loss=v) for v in (4.0, 3.0, 2.0, 1.0)]) == 1
     assert rate.at(4, [dict(loss=v) for v in (4.0, 3.0, 3.0, 3.5)]) == 0.2
 
 
 def test_warmup_by_hand():
-    rate = Rate("warmup", 2.0, epochs=100, patience=1)
+    rate = LRSchedule("warmup", 2.0, epochs=100, patience=1)
     # A twentieth of 100 epochs is 5: half the rise after 2.5, half the fall in the middle of the other 95.
     assert [rate.at(epoch, []) for epoch in (0, 2.5, 5)] == pytest.approx([0.0, 1.0, 2.0])
     assert rate.at(52.5, []) == pytest.approx(1.0)
@@ -159,7 +189,7 @@ def test_after_step_sees_every_step_and_may_end_the_training(tmp_path):
     network = StackedHourglass(16, stacks=1, features=8, depth=1)
     with pytest.raises(KeyboardInterrupt):
         minipose.train(
-            network, Puppets(6, size=32), epochs=9, size=32, batch=2, folder=tmp_path, progress=False,
+            network, Puppets(6, size=32), epochs=9, size=32, batch_size=2, folder=tmp_path, progress=False,
             device="cpu", after_step=watch,
         )  # fmt: skip
     assert [step for step, _ in seen] == [0, 1, 2, 3]
@@ -170,15 +200,15 @@ def test_after_step_sees_every_step_and_may_end_the_training(tmp_path):
 
 def test_the_reports_schedule_by_hand():
     """Adam's 5e-3 until two thirds of the epochs (around epoch 70 of 107 in the report), then 5e-4."""
-    rate = Rate("step", 5e-3, epochs=9, patience=1)
+    rate = LRSchedule("step", 5e-3, epochs=9, patience=1)
     assert [rate.at(epoch, []) for epoch in (0, 3.5, 5.99)] == [5e-3] * 3
     assert [rate.at(epoch, []) for epoch in (6, 7.2, 8.9)] == pytest.approx([5e-4] * 3)
-    assert Rate("step", 5e-3, epochs=107, patience=1).at(70, []) == 5e-3
-    assert Rate("step", 5e-3, epochs=107, patience=1).at(72, []) == pytest.approx(5e-4)
+    assert LRSchedule("step", 5e-3, epochs=107, patience=1).at(70, []) == 5e-3
+    assert LRSchedule("step", 5e-3, epochs=107, patience=1).at(72, []) == pytest.approx(5e-4)
 
 
 def test_cosine_by_hand():
-    rate = Rate("cosine", 2.0, epochs=4, patience=1)
+    rate = LRSchedule("cosine", 2.0, epochs=4, patience=1)
     assert [rate.at(e, []) for e in (0, 2, 4)] == pytest.approx([2, 1, 0])
     assert rate.at(1, []) == pytest.approx(1 + math.sqrt(0.5))
 
@@ -217,12 +247,12 @@ def test_arguments_that_cannot_be(puppets, arguments, message):
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "sgd"])
 def test_every_optimizer_lowers_a_bowl(optimizer):
     net = network()
-    stepper = build_optimizer(net, optimizer, 1e-2)
+    optimizer = build_optimizer(net, optimizer, 1e-2)
     for _ in range(3):
-        stepper.zero_grad()
+        optimizer.zero_grad()
         value = sum(p.square().sum() for p in net.parameters())
         value.backward()
-        stepper.step()
+        optimizer.step()
     assert sum(p.square().sum() for p in net.parameters()) < value
 
 
@@ -417,7 +447,14 @@ def test_a_checkpoint_from_before_an_argument_had_its_default(tmp_path):
         load_checkpoint(path, network(activation="sigmoid"), {})
 
 
-OTHER = [("optimizer", "adam"), ("batch", 6), ("seed", 5), ("augment", "none")]
+def test_an_older_checkpoint_calls_the_batch_size_batch(tmp_path):
+    save_checkpoint(path := tmp_path / "c.pt", network(), {"batch": 4}, **EMPTY)
+    load_checkpoint(path, network(), {"batch_size": 4})
+    with pytest.raises(InputError, match="batch_size: expected 4, with which this run was started, found 6"):
+        load_checkpoint(path, network(), {"batch_size": 6})
+
+
+OTHER = [("optimizer", "adam"), ("batch_size", 6), ("seed", 5), ("augment", "none")]
 
 
 @pytest.mark.parametrize("name, value", OTHER)
@@ -442,8 +479,8 @@ def test_data_that_do_not_fit(puppets):
 @pytest.mark.parametrize(
     "setting, value, message",
     [
-        ("batch", 0, "batch must be at least 1, found 0"),
-        ("batch", -4, "batch must be at least 1, found -4"),
+        ("batch_size", 0, "batch_size must be at least 1, found 0"),
+        ("batch_size", -4, "batch_size must be at least 1, found -4"),
         ("epochs", -1, "epochs must be at least 0, found -1"),
         ("size", 0, "size must be at least 1, found 0"),
         ("size", 60, "size: expected a multiple of 16 px for this network, found 60"),
@@ -519,23 +556,25 @@ def test_where_the_compiler_works(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: found["capability"])
     monkeypatch.setattr(training.shutil, "which", lambda name: found["gcc"])
     monkeypatch.delenv("CC", raising=False)
-    assert training.compiles(gpu) and not training.compiles(torch.device("cpu"))
+    assert training.can_compile(gpu) and not training.can_compile(torch.device("cpu"))
     for name, value in (("spec", None), ("capability", (6, 1)), ("gcc", None)):
         with monkeypatch.context() as without:
             without.setitem(found, name, value)
-            assert not training.compiles(gpu)
+            assert not training.can_compile(gpu)
 
 
 def test_after_training_a_network_is_compiled_no_more(tmp_path, puppets, monkeypatch):
-    compiled = []
-    monkeypatch.setattr(training, "compiles", lambda device: True)
+    compiled, compile_module = [], torch.compile
+    monkeypatch.setattr(training, "can_compile", lambda device: True)
     monkeypatch.setattr(
-        StackedHourglass, "compile",
-        lambda self: (compiled.append(1), setattr(self, "_compiled_call_impl", self._call_impl)),
-    )  # fmt: skip
-    net = network()
-    minipose.train(net, puppets, epochs=1, **SETTINGS)
-    assert compiled and net._compiled_call_impl is None
+        torch, "compile", lambda net: compiled.append(net) or compile_module(net, backend="eager")
+    )
+    net, plain = network(), network()
+    minipose.train(net, puppets, epochs=2, **SETTINGS)
+    assert compiled == [net] and net._compiled_call_impl is None
+    monkeypatch.setattr(training, "can_compile", lambda device: False)
+    minipose.train(plain, puppets, epochs=2, **SETTINGS)
+    assert list(net.state_dict()) == list(plain.state_dict()) and same(net, plain)
 
 
 def test_an_error_in_a_worker_comes_home_as_itself(tmp_path):

@@ -35,10 +35,24 @@ READS: dict[str, tuple[str, ...]] = {
 RECIPES: dict[str, dict[str, Any]] = {
     # Scenes need no augmentation where one can always draw more of them.
     "puppets": dict(
-        size=96, stacks=2, features=48, count=7000, epochs=7, batch=16, learning_rate=2.5e-3, augment="none"
+        size=96,
+        stacks=2,
+        features=48,
+        count=7000,
+        epochs=7,
+        batch_size=16,
+        learning_rate=2.5e-3,
+        augment="none",
     ),
     "lspet": dict(
-        size=128, stacks=2, features=64, count=None, epochs=45, batch=16, learning_rate=2e-3, augment="code"
+        size=128,
+        stacks=2,
+        features=64,
+        count=None,
+        epochs=45,
+        batch_size=16,
+        learning_rate=2e-3,
+        augment="code",
     ),
 }
 
@@ -93,12 +107,12 @@ def _train(added: argparse.ArgumentParser) -> None:
     for name, what in (
         ("count", "use so many people; puppets take about 60 KB of memory each"),
         ("epochs", "passes over the data"),
-        ("batch", "crops in one step, over all processes"),
+        ("batch_size", "crops in one step, over all processes"),
         ("size", "side of the crops in px"),
         ("stacks", "hourglasses, one behind the other"),
         ("features", "width of the hourglasses; the paper's is 256"),
     ):
-        added.add_argument(f"--{name}", type=_count, help=f"{what} ({_usual(name)})")
+        added.add_argument("--" + name.replace("_", "-"), type=_count, help=f"{what} ({_usual(name)})")
     added.add_argument(
         "--residuals", type=_count, default=1, help="residual modules at each box of Figure 3 (1)"
     )
@@ -134,7 +148,7 @@ def _train(added: argparse.ArgumentParser) -> None:
     accumulate = "micro-batches in which each process takes its part of a step (1)"
     added.add_argument("--accumulate", type=_count, default=1, help=accumulate)
     added.add_argument(
-        "--resident", action="store_true", help="cut crops on the device: for a GPU, far faster there"
+        "--gpu-crops", action="store_true", help="cut crops on the device: for a GPU, far faster there"
     )
     _workers(added)
     _device(added)

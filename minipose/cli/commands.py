@@ -115,15 +115,15 @@ def train(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise InputError("command line", "network", "arguments that fit together", str(error)) from error
     folder = _run_folder(options)
-    if distributed.launched():
+    if distributed.is_torchelastic_launched():
         # It repeats a command after a failure: the same line has to begin a run and to continue it.
         options.resume &= (folder / "checkpoint.pt").exists()
     history = minipose.train(
-        network, dataset, validation, epochs=options.epochs, size=options.size, batch=options.batch,
+        network, dataset, validation, epochs=options.epochs, size=options.size, batch_size=options.batch_size,
         folder=folder, learning_rate=options.learning_rate, optimizer=options.optimizer,
         schedule=options.schedule, augment=options.augment, seed=options.seed, device=options.device,
         workers=options.workers, resume=options.resume, accumulate=options.accumulate,
-        resident=options.resident,
+        gpu_crops=options.gpu_crops,
     )  # fmt: skip
     if not distributed.is_main():
         return distributed.finish()

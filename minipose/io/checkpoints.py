@@ -230,6 +230,8 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
         missing = {"optimizer", "history", "weights"} - content.keys()
     except (KeyError, TypeError) as error:
         raise InputError(path, "checkpoint", "all that minipose writes", f"trouble with {error}") from error
+    if "batch" in found:
+        found.setdefault("batch_size", found["batch"])  # its name in older checkpoints
     if missing:
         raise InputError(path, min(missing), "all that minipose writes", "a checkpoint without it")
     for name, value in expected.items():

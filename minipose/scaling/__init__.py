@@ -1,1 +1,1 @@
-"""What only several processes or a GPU need."""
+"""What only several processes (`distributed`) or a GPU (`gpu_crops`) need; training works without either."""

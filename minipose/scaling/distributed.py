@@ -1,14 +1,14 @@
-"""Several processes that train one network: who am I, which samples are mine, what do we share.
+"""Several processes that train one network: which rank is this, which samples are its own, what is shared.
 
-`torchrun` starts the processes and names each by environment variables. Without it every function
-here answers for a single process and costs nothing, so that the training loop has one form.
+`torchrun` starts the processes and tells each its rank in environment variables. Without it every
+function here answers for a single process and costs nothing, so that training needs no second form.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import TypeVar
 
@@ -19,32 +19,32 @@ from torch.nn.parallel import DistributedDataParallel
 from minipose.inference import choose_device
 from minipose.io.errors import InputError
 
-Anything = TypeVar("Anything")
+T = TypeVar("T")
 
-# How long a process waits for the others' part of a step. One that dies is noticed at once, a machine that
-# loses its power or its cable says nothing.
+# How long a process waits for the others' part of a step. One that dies is noticed at once; a machine
+# that loses its power or its cable says nothing.
 PATIENCE = timedelta(minutes=10)
-# All others wait while the first process validates, and that may take longer.
-VALIDATION = timedelta(hours=3)
+# The others wait while rank 0 validates, and that may take longer.
+VALIDATION_TIMEOUT = timedelta(hours=3)
 
 
 def setup(device: str | torch.device = "auto") -> torch.device:
     """Join the other processes, if torchrun started any, and return this one's device.
 
-    On GPUs each process has the one of its number on this machine and they talk by NCCL, on CPUs by
-    Gloo. The group stays for later calls.
+    On GPUs each process uses the one of its local rank and they talk by NCCL, on CPUs by Gloo. The
+    process group stays for later calls.
     """
     if not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return choose_device(device)
-    number, gpus = os.environ.get("LOCAL_RANK"), torch.cuda.device_count()
-    if number is not None and int(number) < gpus:
-        torch.cuda.set_device(int(number))  # first, or every process opens GPU 0
+    local_rank, gpus = os.environ.get("LOCAL_RANK"), torch.cuda.device_count()
+    if local_rank is not None and int(local_rank) < gpus:
+        torch.cuda.set_device(int(local_rank))  # first, or every process opens GPU 0
     device = choose_device(device)
-    if device.type == "cuda" and number is not None:
-        if int(number) >= gpus:
+    if device.type == "cuda" and local_rank is not None:
+        if int(local_rank) >= gpus:
             raise InputError("torchrun", "--nproc-per-node", f"at most {gpus}, a process for each GPU")
-        device = torch.device("cuda", int(number))
-    elif device.type == "cuda" and device.index is None:  # a program that has joined by itself chose its GPU
+        device = torch.device("cuda", int(local_rank))
+    elif device.type == "cuda" and device.index is None:  # a program that joined by itself chose its GPU
         device = torch.device("cuda", torch.cuda.current_device())
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
@@ -52,13 +52,13 @@ def setup(device: str | torch.device = "auto") -> torch.device:
 
 
 def finish() -> None:
-    """Leave the other processes; for the end of a program that went well."""
+    """Leave the process group; for the end of a program that went well."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
-def world() -> int:
-    """How many processes there are."""
+def world_size() -> int:
+    """Number of processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
@@ -68,25 +68,25 @@ def rank() -> int:
 
 
 def is_main() -> bool:
-    """Whether this is the process that writes, prints and validates."""
+    """Whether this is rank 0, the process that writes, prints and validates."""
     return rank() == 0
 
 
-def launched() -> bool:
-    """Whether torchrun started this program, which it may do again after a process has died."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
+def is_torchelastic_launched() -> bool:
+    """Whether torchrun started this program, which it may start again after a process has died."""
+    return distributed.is_torchelastic_launched()
 
 
 @contextmanager
-def together() -> Iterator[None]:
-    """Work that ends with a `ConnectionError` of one line where another process is gone."""
+def reraise_peer_failure() -> Iterator[None]:
+    """Raise a one-line `ConnectionError` where PyTorch reports that another process is gone."""
     try:
         yield
     except RuntimeError as error:
-        # NCCL's error has a class of its own, Gloo's only texts.
+        # NCCL's error has its own class, Gloo's can only be told by its text.
         text = str(error).strip()
         from_gloo = any(words in text for words in ("gloo", "caused pair closure"))
-        if world() == 1 or not (from_gloo or isinstance(error, distributed.DistError)):
+        if world_size() == 1 or not (from_gloo or isinstance(error, distributed.DistError)):
             raise
         gone = "another process has ended or cannot be reached: see its own last lines, or its torchrun's"
         goes_on = "training goes on from the last checkpoint with --resume"
@@ -94,72 +94,95 @@ def together() -> Iterator[None]:
         raise ConnectionError(f"{gone}; {goes_on} (PyTorch says: {said})") from error
 
 
-def share(numbers: list[int], batch: int, rank: int, world: int) -> list[int]:
-    """What process `rank` of `world` takes of an epoch: one piece out of each step's `batch` samples.
+def shard_indices(indices: list[int], batch_size: int, rank: int, world_size: int) -> list[int]:
+    """The samples of an epoch that process `rank` takes: one shard of each step's `batch_size` samples.
 
-    Pieces are consecutive and equally long, except in the last step: it may hold fewer samples, and
-    the last processes then have fewer or none of them.
+    Shards are consecutive and equally long, except in the last step: it may hold fewer samples, and
+    the last processes then get fewer or none.
 
-    >>> [share([8, 3, 5, 1, 7, 2, 4], 4, rank, 2) for rank in (0, 1)]
+    >>> [shard_indices([8, 3, 5, 1, 7, 2, 4], 4, rank, 2) for rank in (0, 1)]
     [[8, 3, 7, 2], [5, 1, 4]]
     """
-    piece = batch // world
-    steps = (numbers[start : start + batch] for start in range(0, len(numbers), batch))
-    return [number for step in steps for number in step[rank * piece : (rank + 1) * piece]]
+    length = batch_size // world_size
+    steps = (indices[start : start + batch_size] for start in range(0, len(indices), batch_size))
+    return [index for step in steps for index in step[rank * length : (rank + 1) * length]]
 
 
-def parallel(module: nn.Module) -> nn.Module:
-    """The module, such that `backward` averages gradients over all processes.
+def data_parallel(module: nn.Module, accumulate: int = 1) -> nn.Module:
+    """The module, prepared for several processes if there are any: see `DataParallelLoss`."""
+    return module if world_size() == 1 else DataParallelLoss(module, accumulate)
 
-    Before each step it also gives the first one's BatchNorm statistics to all.
+
+class DataParallelLoss(nn.Module):
+    """A module that returns its process's part of a loss, as one that returns the sum over all processes.
+
+    `backward` leaves the gradient of that sum in every process. Gradients are exchanged once in
+    `accumulate` calls, with the last micro-batch of a step; until then each process adds up its own
+    (`DistributedDataParallel.no_sync`). Before each step all get rank 0's BatchNorm statistics.
     """
-    return module if world() == 1 else DistributedDataParallel(module)
+
+    def __init__(self, module: nn.Module, accumulate: int = 1):
+        super().__init__()
+        self.ddp = DistributedDataParallel(module)
+        self.accumulate, self.calls = accumulate, 0
+
+    def forward(self, *inputs) -> torch.Tensor:
+        self.calls += 1
+        last = self.calls % self.accumulate == 0
+        with nullcontext() if last else self.ddp.no_sync():
+            part = self.ddp(*inputs)
+        return _SumOfParts.apply(part)
 
 
-def averaging(module: nn.Module, now: bool) -> AbstractContextManager:
-    """Where `backward` averages over all processes `now`, or only adds to this one's gradients."""
-    if isinstance(module, DistributedDataParallel) and not now:
-        return module.no_sync()
-    return nullcontext()
+class _SumOfParts(torch.autograd.Function):
+    """The sum over processes, whose gradient makes up for the mean that DistributedDataParallel takes."""
+
+    @staticmethod
+    def forward(ctx, part: torch.Tensor) -> torch.Tensor:
+        return all_reduce_sum(part.clone())
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * world_size()
 
 
-def total(value: torch.Tensor) -> float:
-    """The sum of a number over all processes, as each of them gets it."""
-    if world() > 1:
+def all_reduce_sum(value: torch.Tensor) -> torch.Tensor:
+    """The sum of a tensor over all processes, in place and in each of them."""
+    if world_size() > 1:
         distributed.all_reduce(value)
-    return value.item()
+    return value
 
 
-def patient() -> distributed.ProcessGroup | None:
-    """All processes once more, as a group that waits as long as validation may take; alone None."""
-    return distributed.new_group(timeout=VALIDATION) if world() > 1 else None
+def validation_group() -> distributed.ProcessGroup | None:
+    """All processes as a group with a long timeout; None when there is only one process."""
+    return distributed.new_group(timeout=VALIDATION_TIMEOUT) if world_size() > 1 else None
 
 
-def dissolve(group: distributed.ProcessGroup | None) -> None:
-    """The end of a group of `patient`."""
+def destroy_process_group(group: distributed.ProcessGroup | None) -> None:
+    """End a `validation_group`; None is accepted and ignored."""
     if group is not None:
         distributed.destroy_process_group(group)
 
 
-def from_main(value: Anything, group: distributed.ProcessGroup | None = None) -> Anything:
-    """The first process's value, for all; they wait for it here."""
-    if world() == 1:
+def broadcast_object(value: T, group: distributed.ProcessGroup | None = None) -> T:
+    """Rank 0's value, in all processes; they wait for it here."""
+    if world_size() == 1:
         return value
     values = [value]
     distributed.broadcast_object_list(values, src=0, group=group)
     return values[0]
 
 
-def wait(group: distributed.ProcessGroup | None = None) -> None:
-    """Until all processes are here."""
-    if world() > 1:
+def barrier(group: distributed.ProcessGroup | None = None) -> None:
+    """Wait until all processes are here."""
+    if world_size() > 1:
         distributed.barrier(group=group)
 
 
 @torch.no_grad()
-def same_everywhere(network: nn.Module) -> None:
-    """Give every process the first one's parameters and BatchNorm statistics."""
-    if world() == 1:
+def broadcast_parameters(network: nn.Module) -> None:
+    """Give every process rank 0's parameters and BatchNorm statistics."""
+    if world_size() == 1:
         return
     for tensor in network.state_dict().values():
         sent = tensor.contiguous()  # weights are channels last in memory

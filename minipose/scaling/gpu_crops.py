@@ -1,13 +1,13 @@
-"""Crops that live on the device: the loader of `pipeline`, without its processes and copies.
+"""Crops cut on the device: the batches of `pipeline`, without its worker processes and copies.
 
-Decoding a photo and cutting a crop costs a CPU core milliseconds, a GPU learns from the crop in less.
+Decoding a photo and cutting a crop takes a CPU core milliseconds; a GPU trains on the crop in less.
 But the crops of a person differ little from epoch to epoch. So each person's surroundings are cut
-once, as a *stored crop* of twice the side, and stay on the device as bytes; every epoch then samples
-its crops there, with the loader's own draws and matrices. What network and loss see is the same
+once, as a *stored crop* of twice the side, and stay on the device as bytes. Every epoch then samples
+its crops from them, with the same draws and matrices as the loader. Network and loss get the same
 `Batch`.
 
-Twice the side is exactly enough: the largest draw takes sqrt(2) times the evaluation crop's side, and
-at 45 degrees such a square is sqrt(2) times wider again.
+Twice the side is exactly enough: the largest draw has sqrt(2) times the evaluation crop's side, and
+turned by 45 degrees such a square is sqrt(2) times wider again.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ def stored_crop(crop: Crop, size: int) -> Crop:
 def stored_crops(
     dataset: PoseDataset, size: int, title: str = "storing crops", progress: bool = True
 ) -> Iterator[tuple[int, Sample, Crop, np.ndarray]]:
-    """All samples, each with its number, stored crop and that crop's (2S, 2S, 3) uint8 pixels.
+    """All samples, each with its index, stored crop and that crop's (2S, 2S, 3) uint8 pixels.
 
-    Photo by photo, not by number, so that one with several people is read once.
+    Photo by photo, not by index, so that one with several people is read once.
     """
-    samples = {number: dataset[number] for number in range(len(dataset))}
-    order = sorted(samples, key=lambda number: samples[number].path)
+    samples = {index: dataset[index] for index in range(len(dataset))}
+    order = sorted(samples, key=lambda index: samples[index].path)
     path, photo = "", np.zeros((0, 0, 3), np.uint8)
-    for number in tqdm(order, desc=title, unit="person", disable=not progress, leave=False):
-        sample = samples.pop(number)  # it holds its photo from now on, and has to go with it
+    for index in tqdm(order, desc=title, unit="person", disable=not progress, leave=False):
+        sample = samples.pop(index)  # popped: it now holds its photo, and both are freed together
         if not sample.path or sample.path != path:
             path, photo = sample.path, sample.image
         stored = stored_crop(sample.crop, size)
-        yield number, sample, stored, stored.image(photo, 2 * size)
+        yield index, sample, stored, stored.image(photo, 2 * size)
 
 
-class Resident:
+class GPUCropCache:
     """A dataset's stored crops on a device, and batches from them.
 
     Parameters
@@ -94,33 +94,33 @@ class Resident:
         count, side = len(dataset), 2 * size
         try:
             self.pixels = torch.zeros((count, side, side, 3), dtype=torch.uint8, device=self.device)
-        except RuntimeError as error:  # torch's OutOfMemoryError is one, the CPU has no better one
+        except RuntimeError as error:  # torch's OutOfMemoryError is a subclass; the CPU raises nothing better
             need = f"{count * side * side * 3 / 1e9:.1f} GB for {count} people of {size} px"
-            raise InputError("Resident", str(self.device), need, "less room") from error
+            raise InputError("GPUCropCache", str(self.device), need, "less room") from error
         self.matrices = torch.zeros((count, 3, 3), dtype=torch.float64)  # photo px -> stored px
         self.crops: list[Crop] = [Crop((0.0, 0.0), 1.0)] * count  # the evaluation crops
         self.people: list[torch.Tensor] = [torch.zeros(0)] * count  # (1 + K, J, 3) photo px, visibility
-        for number, sample, stored, image in stored_crops(dataset, size, progress=progress):
-            self.pixels[number] = torch.from_numpy(image).to(self.device)
-            self.matrices[number] = stored.matrix(side)
+        for index, sample, stored, image in stored_crops(dataset, size, progress=progress):
+            self.pixels[index] = torch.from_numpy(image).to(self.device)
+            self.matrices[index] = stored.matrix(side)
             x, y = (float(v) for v in sample.crop.center)
-            self.crops[number] = Crop((x, y), sample.crop.side, sample.crop.angle, sample.crop.mirror)
+            self.crops[index] = Crop((x, y), sample.crop.side, sample.crop.angle, sample.crop.mirror)
             person = np.column_stack((sample.keypoints, sample.visibility))
-            self.people[number] = torch.from_numpy(np.concatenate([person[None], sample.others]))
+            self.people[index] = torch.from_numpy(np.concatenate([person[None], sample.others]))
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def batches(
-        self, numbers: list[int], batch: int, augment: str = "none", seed: int = 0, epoch: int = 0
+        self, indices: list[int], batch_size: int, augment: str = "none", seed: int = 0, epoch: int = 0
     ) -> Iterator[Batch]:
-        """The samples `numbers` as batches of `batch` crops, in that order: see `pipeline.batches`.
+        """The samples `indices` as batches of `batch_size` crops, in that order: see `pipeline.batches`.
 
         All but `matrices` (float64, CPU) is on the device; images are channels last in memory.
         """
-        parts = [numbers[i : i + batch] for i in range(0, len(numbers), batch)]
-        # A thread prepares the next batch while the device computes: a draw is Python's work, and
-        # would else be a wait of its own between two steps.
+        parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+        # A thread prepares the next batch while the device computes: otherwise the device would wait for
+        # Python's draws between two steps.
         with ThreadPoolExecutor(1) as thread:
             ready = None
             for part in [*parts, []]:
@@ -129,10 +129,10 @@ class Resident:
                     yield ready.result()
                 ready = ahead
 
-    def batch(self, numbers: list[int], augment: str = "none", seed: int = 0, epoch: int = 0) -> Batch:
-        """One batch of the samples `numbers`."""
-        draws = [augmentation.draw(augment, seed, epoch, number) for number in numbers]
-        crops = [draw.crop(self.crops[number]) for draw, number in zip(draws, numbers, strict=True)]
+    def batch(self, indices: list[int], augment: str = "none", seed: int = 0, epoch: int = 0) -> Batch:
+        """One batch of the samples `indices`."""
+        draws = [augmentation.draw(augment, seed, epoch, index) for index in indices]
+        crops = [draw.crop(self.crops[index]) for draw, index in zip(draws, indices, strict=True)]
         mirrored = torch.tensor([bool(crop.mirror) for crop in crops])
         matrices = Crop(
             np.array([crop.center for crop in crops]),
@@ -140,8 +140,8 @@ class Resident:
             np.array([crop.angle for crop in crops]),
             mirrored,
         ).matrix(self.size)
-        people = self._people(numbers, matrices, mirrored)
-        images = self._images(numbers, matrices)
+        people = self._people(indices, matrices, mirrored)
+        images = self._images(indices, matrices)
         return Batch(
             # All draws of a recipe are of one kind. In memory they stay channels last.
             draws[0].on_device(draws, images).to(torch.uint8, memory_format=torch.channels_last),
@@ -149,23 +149,23 @@ class Resident:
             people[:, 0, :, 2].long(),
             people[:, 1:].float(),
             matrices,
-            list(numbers),
+            list(indices),
         ).to(self.device)
 
-    def _people(self, numbers, matrices, mirrored) -> torch.Tensor:
+    def _people(self, indices, matrices, mirrored) -> torch.Tensor:
         """(B, 1 + K, J, 3) float64: x and y in crop px, visibility; zeros where there is nobody."""
-        rows = [self.people[number] for number in numbers]
+        rows = [self.people[index] for index in indices]
         people = pad_sequence(rows, batch_first=True)
         nobody = torch.arange(people.shape[1]) >= torch.tensor([len(row) for row in rows])[:, None]
         people[..., :2] = transform(matrices[:, None], people[..., :2])
-        # As in `pipeline.example`: a mirror has turned a left wrist into a right one.
+        # As in `pipeline.load_example`: a mirror has turned a left wrist into a right one.
         people = torch.where(mirrored[:, None, None, None], self.skeleton.flip(people, axis=-2), people)
         return people.masked_fill_(nobody[..., None, None], 0.0)
 
-    def _images(self, numbers, matrices) -> torch.Tensor:
+    def _images(self, indices, matrices) -> torch.Tensor:
         """(B, 3, S, S) float32 on the device: sampled, in whole grey levels as the loader's warp has them."""
         side, device = 2 * self.size, self.device
-        where = torch.tensor(numbers)
+        where = torch.tensor(indices)
         # grid_sample asks where a crop's pixel comes from: crop px -> photo px -> stored px, and there
         # -1 and 1 are the outer edges of the outer pixels.
         theta = self.matrices[where] @ torch.linalg.inv(matrices)

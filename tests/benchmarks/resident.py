@@ -12,9 +12,9 @@ import torch
 import minipose
 from benchmarks.__main__ import best, row
 from minipose.data import InMemory, Puppets
-from minipose.inference import choose_device, place, prepare
+from minipose.inference import choose_device, to_channels_last, to_float
 from minipose.pipeline import batches
-from minipose.scaling.gpu_crops import Resident
+from minipose.scaling.gpu_crops import GPUCropCache
 
 SIZE, BATCH, PEOPLE = 256, 16, 128
 
@@ -30,7 +30,7 @@ def rates(device: torch.device) -> None:
     dataset = InMemory(Puppets(PEOPLE, 6, SIZE))
     numbers = list(range(PEOPLE))
     started = time.perf_counter()
-    resident = Resident(dataset, SIZE, device, progress=False)  # fills InMemory as well
+    resident = GPUCropCache(dataset, SIZE, device, progress=False)  # fills InMemory as well
     building = time.perf_counter() - started
 
     def load():
@@ -58,21 +58,21 @@ def share(device: torch.device) -> None:
     # On a CPU a step takes seconds: few of them, and small ones.
     steps, rounds, batch = (16, 8, BATCH) if device.type == "cuda" else (2, 2, 4)
     numbers = list(range(steps * batch))
-    resident = Resident(Puppets(len(numbers), 6, SIZE), SIZE, device, progress=False)
+    resident = GPUCropCache(Puppets(len(numbers), 6, SIZE), SIZE, device, progress=False)
     network = minipose.StackedHourglass(stacks=2)
-    place(network, device)
-    stepper = torch.optim.RMSprop(network.parameters(), 1e-6, alpha=0.99)
+    to_channels_last(network, device)
+    optimizer = torch.optim.RMSprop(network.parameters(), 1e-6, alpha=0.99)
     half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cuda" and find_spec("triton"):
         network.compile()
 
     def step(crops):
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            stages = network(prepare(crops.images, device))
+            stages = network(to_float(crops.images, device))
         loss = network.loss(stages, crops.keypoints, crops.visibility, crops.others)
-        stepper.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        stepper.step()
+        optimizer.step()
         loss.item()
 
     again = resident.batch(numbers[:batch], "code")

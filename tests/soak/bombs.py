@@ -245,7 +245,7 @@ def archives(folder: Path) -> Any:
     laughs: list = ["ha"]
     for _ in range(40):
         laughs = [laughs, laughs]
-    yield checkpoint("a checkpoint whose settings hold 2^40 laughs", settings={"batch": laughs})
+    yield checkpoint("a checkpoint whose settings hold 2^40 laughs", settings={"batch_size": laughs})
     yield checkpoint("a checkpoint whose history holds 2^40 laughs", history=laughs)
     wide = {name: torch.zeros(1).expand(2**40) for name in content["weights"]}
     yield checkpoint("a checkpoint of one number, repeated 2^40 times", weights=wide)

@@ -32,7 +32,7 @@ def train(folder: Path, in_epoch_2: Callable[[], object] = lambda: None) -> str:
         minipose.train(
             minipose.StackedHourglass(joints=16, stacks=1, features=8, depth=1),
             Puppets(4 * STEPS, seed=3, size=32),
-            epochs=EPOCHS, size=32, batch=4, device="cpu", progress=False, folder=folder,
+            epochs=EPOCHS, size=32, batch_size=4, device="cpu", progress=False, folder=folder,
             resume=(folder / "checkpoint.pt").exists(),
             after_step=lambda step, _: in_epoch_2() if step == STEPS else None,
         )  # fmt: skip

@@ -32,9 +32,10 @@ from minipose.data.shards import Packed, pack
 from minipose.io import checkpoints
 from minipose.io.images import read_photo
 from minipose.models.backbones import ResNet, load_imagenet
+from minipose.optimization import build_optimizer
+from minipose.runs import read_history, save_history
 from minipose.skeletons import COCO as SKELETON
 from minipose.skeletons import Skeleton
-from minipose.training import build_optimizer, read_history, save_history
 from minipose_book.experiments import records
 from minipose_book.labelling import Labels
 
@@ -239,13 +240,13 @@ def checkpoint(folder: Path) -> None:
     trained(torch.zeros(1, 3, 32, 32))[0].sum().backward()
     optimizer.step()
     state = {"optimizer": optimizer.state_dict(), "history": [{"epoch": 1, "loss": 0.5}]}
-    checkpoints.save_checkpoint(folder / "checkpoint.pt", trained, {"batch": 6}, **state)
+    checkpoints.save_checkpoint(folder / "checkpoint.pt", trained, {"batch_size": 6}, **state)
 
 
 def resume(folder: Path) -> None:
     fresh = network()
     path = folder / "checkpoint.pt"
-    state = checkpoints.load_checkpoint(path, fresh, {"batch": 6})
+    state = checkpoints.load_checkpoint(path, fresh, {"batch_size": 6})
     checkpoints.load_optimizer(build_optimizer(fresh, "rmsprop", 1e-3), state["optimizer"], path)
 
 

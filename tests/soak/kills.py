@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 import minipose
 from minipose.data import Puppets
-from minipose.training import read_history
+from minipose.runs import read_history
 from soak.figures import Figure, same_weights
 
 EPOCHS, PEOPLE, BATCH = 12, 10, 4
@@ -60,7 +60,7 @@ def train(folder: Path, pause: float = 0.0) -> None:
     # One write a line: what is in it when the process is killed has been done.
     log = os.open(folder.with_suffix(".steps"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     minipose.train(
-        network(), Puppets(PEOPLE, seed=3, size=32), epochs=EPOCHS, size=32, batch=BATCH, seed=1,
+        network(), Puppets(PEOPLE, seed=3, size=32), epochs=EPOCHS, size=32, batch_size=BATCH, seed=1,
         folder=folder, resume=(folder / "checkpoint.pt").exists(), device="cpu", progress=False,
         after_step=lambda step, _: os.write(log, b"%d\n" % step),
     )  # fmt: skip

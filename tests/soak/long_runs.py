@@ -55,7 +55,7 @@ def train(steps: int) -> Course:
     course, puppets = Course(steps), InMemory(Puppets(4 * STEPS, seed=3, size=64))
     with tempfile.TemporaryDirectory() as folder:
         minipose.train(
-            network(), puppets, puppets.subset(range(16)), epochs=steps // STEPS, size=64, batch=4,
+            network(), puppets, puppets.subset(range(16)), epochs=steps // STEPS, size=64, batch_size=4,
             folder=folder, device="cpu", progress=False, after_step=course.note,
         )  # fmt: skip
     return course

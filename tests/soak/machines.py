@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 import minipose
-from minipose import training
+from minipose import runs, training
 from minipose.data import Puppets
 from minipose.scaling import distributed
 from soak.figures import PATH, ROOT, Figure, weights_apart
@@ -55,11 +55,11 @@ def train(
     def recorded(*arguments):
         for crops in prepared(*arguments):
             with folder.with_suffix(".seen").open("a") as file:
-                file.write("".join(f"{number}\n" for number in crops.numbers))
+                file.write("".join(f"{number}\n" for number in crops.indices))
             yield crops
 
     def break_off(step: int, _: float) -> None:
-        if fault and step == FAULT_AT and distributed.rank() == distributed.world() - 1:
+        if fault and step == FAULT_AT and distributed.rank() == distributed.world_size() - 1:
             folder.with_suffix(".broken").touch()
             if fault == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -69,8 +69,9 @@ def train(
     try:
         # Plain descent: RMSprop would turn the rounding of a gradient near zero into a whole step.
         minipose.train(
-            net, Puppets(PEOPLE, seed=3, size=64), epochs=epochs, size=64, batch=BATCH, accumulate=accumulate,
-            learning_rate=1e-2, optimizer="sgd", schedule="constant", device="cpu", progress=False,
+            net, Puppets(PEOPLE, seed=3, size=64), epochs=epochs, size=64, batch_size=BATCH,
+            accumulate=accumulate, learning_rate=1e-2, optimizer="sgd", schedule="constant", device="cpu",
+            progress=False,
             folder=folder, resume=(folder / "checkpoint.pt").exists(), after_step=break_off,
         )  # fmt: skip
     finally:
@@ -197,7 +198,7 @@ def lose_one(root: Path, on: list[Machine], processes: int) -> Outcome:
     said, outlived = launch(folder, on, processes, fault="kill")
     # The dead one's torchrun knows the signal; on another machine the others only miss it.
     told = ["SIGKILL" in said[-1], *(GONE in text for text in said[:-1])]
-    distance, kept = apart(folder, net), len(training.read_history(folder / "history.csv"))
+    distance, kept = apart(folder, net), len(runs.read_history(folder / "history.csv"))
     launch(folder, on, processes)
     rest = seen(folder)
     launch(whole, on, processes)

@@ -27,28 +27,28 @@ def trained(
     losses: list[float] = []
     halves: list[float] = []
 
-    class InBoth(training.PartOfLoss):
-        def forward(self, crops, samples):
-            self.in_half = True
+    class InBoth(training.TrainingLoss):
+        def forward(self, batch, step_samples):
+            self.bf16 = True
             with torch.set_grad_enabled(half):
-                in_half = super().forward(crops, samples)
+                in_half = super().forward(batch, step_samples)
             halves.append(in_half.item())
-            self.in_half = False
-            return in_half if half else super().forward(crops, samples)
+            self.bf16 = False
+            return in_half if half else super().forward(batch, step_samples)
 
     torch.manual_seed(0)
     network = minipose.StackedHourglass(joints=16, stacks=2, features=32, depth=2)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(1 + off * torch.randn_like(parameter))
-    whole, training.PartOfLoss = training.PartOfLoss, InBoth  # type: ignore[misc]
+    whole, training.TrainingLoss = training.TrainingLoss, InBoth  # type: ignore[misc]
     try:
         minipose.train(
-            network, InMemory(Puppets(people, seed=3, size=64)), epochs=1, size=64, batch=BATCH, seed=1,
+            network, InMemory(Puppets(people, seed=3, size=64)), epochs=1, size=64, batch_size=BATCH, seed=1,
             device="cpu", progress=False, after_step=lambda _, loss: losses.append(loss), **settings,
         )  # fmt: skip
     finally:
-        training.PartOfLoss = whole  # type: ignore[misc]
+        training.TrainingLoss = whole  # type: ignore[misc]
     return losses, halves, network.state_dict()
 
 

@@ -42,10 +42,10 @@ def black_screen(answer, loss, **run) -> Verdict:
 
 def _two_steps(rng: np.random.Generator) -> dict:
     """A run with schedule "warmup" over 20 epochs, and two of its steps, counted from 0."""
-    batch = int(rng.choice([8, 12, 16]))
+    batch_size = int(rng.choice([8, 12, 16]))
     steps = [int(rng.integers(2, 5)), 6 + 38 * int(rng.integers(1, 3))]
-    people = 5 * batch + int(rng.integers(1, batch))
-    return {"people": people, "batch": batch, "processes": 2, "epochs": 20, "steps": steps}
+    people = 5 * batch_size + int(rng.integers(1, batch_size))
+    return {"people": people, "batch_size": batch_size, "processes": 2, "epochs": 20, "steps": steps}
 
 
 def _rates(moments, falls: Callable[[float], float] = lambda x: (1 + math.cos(math.pi * x)) / 2) -> list:
@@ -54,15 +54,19 @@ def _rates(moments, falls: Callable[[float], float] = lambda x: (1 + math.cos(ma
 
 
 @exercise("training", "warm-up", _two_steps)
-def rate_of_a_step(answer, people, batch, processes, epochs, steps) -> Verdict:
+def rate_of_a_step(answer, people, batch_size, processes, epochs, steps) -> Verdict:
     """The learning rate at two steps, in units of the starting rate."""
     done, whole, of_one = (
         np.array(steps) / (n * epochs)
-        for n in (math.ceil(people / batch), people // batch, math.ceil(people / batch / processes))
+        for n in (
+            math.ceil(people / batch_size),
+            people // batch_size,
+            math.ceil(people / batch_size / processes),
+        )
     )
     return compare(answer, _rates(done), [
         (_rates(whole), "The people who do not fill a step are trained on too: an epoch has one step more."),
-        (_rates(of_one), "`batch` is the crops of a step over all processes, which share it."),
+        (_rates(of_one), "`batch_size` is the crops of a step over all processes, which share it."),
         (_rates(done + done[0] / steps[0]), "Steps are counted from 0: the first has no training behind it."),
         (_rates(done, lambda x: math.cos(math.pi * x)), "A cosine ends at -1. And a learning rate?"),
         (_rates(done, lambda x: 1 - x), "After the warm-up the rate falls, but not along a straight line."),

@@ -51,7 +51,7 @@ class Plan:
     size: int
     features: int
     epochs: int
-    batch: int
+    batch_size: int
     learning_rate: float
     people: int | None = None
     watched: int = 300
@@ -73,10 +73,10 @@ class Plan:
 
 
 # At 64 px a run of 2,000 steps takes two to four minutes of one core.
-SMALL = Plan("puppets", size=64, features=32, epochs=8, batch=16, learning_rate=2.5e-3, people=4000)
+SMALL = Plan("puppets", size=64, features=32, epochs=8, batch_size=16, learning_rate=2.5e-3, people=4000)
 MEDIUM = replace(SMALL, size=128)
 LARGE = Plan(
-    "lspet", size=256, features=256, epochs=30, batch=32, learning_rate=2.5e-4, augment="code",
+    "lspet", size=256, features=256, epochs=30, batch_size=32, learning_rate=2.5e-4, augment="code",
     skeleton="lsp", watched=250,
 )  # fmt: skip
 
@@ -179,7 +179,7 @@ class Bench:
         if begun and not self.resume:
             raise InputError(folder, "run", "none of that name yet, or --resume to go on")
         people = self.people(plan, "train")
-        an_epoch = -(-len(people) // plan.batch)
+        an_epoch = -(-len(people) // plan.batch_size)
         torch.manual_seed(seed)
         network = make()
         opening = _read(folder / "opening.json") if begun else []
@@ -199,10 +199,10 @@ class Bench:
 
         self.pause(f"before {label}, seed {seed}")
         history = training.train(
-            network, people, self.people(plan, "watched"), epochs=plan.epochs,
-            size=plan.size, batch=plan.batch, learning_rate=plan.learning_rate, augment=plan.augment,
+            network, people, self.people(plan, "watched"), epochs=plan.epochs, size=plan.size,
+            batch_size=plan.batch_size, learning_rate=plan.learning_rate, augment=plan.augment,
             optimizer=plan.optimizer, schedule=plan.schedule, seed=seed, device=self.device,
-            resident=self.device.type == "cuda", folder=folder, resume=begun, progress=self.progress,
+            gpu_crops=self.device.type == "cuda", folder=folder, resume=begun, progress=self.progress,
             after_step=after_step,
         )  # fmt: skip
         self.seconds += sum(row["seconds"] for row in history)
@@ -218,7 +218,7 @@ class Bench:
         started = time.perf_counter()
         size = network.size or plan.size
         found = evaluate(
-            network, self.people(plan, "unseen"), size, flip, batch=32, device=self.device, **how
+            network, self.people(plan, "unseen"), size, flip, batch_size=32, device=self.device, **how
         )
         self.seconds += time.perf_counter() - started
         return found

@@ -65,7 +65,7 @@ def card(name: str, record: records.Record) -> str:
         "## Recipe",
         "",
         f"{recipe}: {plan['epochs']} epochs of {plan['optimizer']}\nat {plan['learning_rate']:g} "
-        f'({plan["schedule"]}), batches of {plan["batch"]}, augmentation "{plan["augment"]}".',
+        f'({plan["schedule"]}), batches of {plan["batch_size"]}, augmentation "{plan["augment"]}".',
         "",
         "## Device",
         "",

@@ -36,7 +36,7 @@ def spread(values: Iterable[float]) -> dict[str, Any]:
 
 def curve(history: list[dict[str, float]], plan: Plan, people: int) -> dict[str, list]:
     """Accuracy against training: steps, seconds of this device, loss, and PCK by stage."""
-    steps = -(-people // plan.batch)
+    steps = -(-people // plan.batch_size)
     seconds = 0.0
     axes: dict[str, list] = {"step": [], "seconds": [], "loss": []}
     for row in history:

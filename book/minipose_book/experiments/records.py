@@ -108,7 +108,15 @@ def write(record: Record, where: str | Path | None = None) -> Path:
 def _read(place: Path) -> Record:
     content = read_json(place, "record", "a whole JSON file")
     _check(content, place)
-    return Record(**content)
+    return Record(**content | {"settings": _renamed(content["settings"])})
+
+
+def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by today's names: older records say "batch" for `batch_size`."""
+    return {
+        "batch_size" if name == "batch" else name: _renamed(value) if isinstance(value, dict) else value
+        for name, value in settings.items()
+    }
 
 
 def _check(content: Any, place: Path) -> None:

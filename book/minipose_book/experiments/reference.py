@@ -29,7 +29,7 @@ OTHERS = {"mobile hourglass": 0.31, "mobile CPM": 0.38, "production network": 0.
 # Puppets need no augmentation, since one can always paint more of them.
 PUPPETS = replace(MEDIUM, features=64, people=12000, epochs=5, learning_rate=2e-3)
 PHOTOS = Plan(
-    "lspet", size=128, features=64, epochs=20, batch=16, learning_rate=2e-3, augment="code",
+    "lspet", size=128, features=64, epochs=20, batch_size=16, learning_rate=2e-3, augment="code",
     skeleton="lsp", watched=500,
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def reference(bench: Bench) -> Findings:
     The unseen people are measured on once, at the end; plans were tuned on the watched ones.
     """
     on_gpu = bench.scale == "gpu"
-    photos = bench.plan(PHOTOS, replace(PHOTOS, epochs=120, batch=32, schedule="warmup"))
+    photos = bench.plan(PHOTOS, replace(PHOTOS, epochs=120, batch_size=32, schedule="warmup"))
     puppets = bench.plan(PUPPETS, PUPPETS)
     networks: dict[str, tuple[Plan, int, int]] = {
         "hg1x4-puppets": (puppets, 1, 4),

@@ -18,11 +18,11 @@ import torch
 from torch import nn
 
 from minipose.data import Puppets
-from minipose.inference import prepare
+from minipose.inference import to_float
 from minipose.io import checkpoints
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import Batch, batches
-from minipose.scaling.gpu_crops import Resident
+from minipose.scaling.gpu_crops import GPUCropCache
 from minipose_book.experiments.bench import (
     LARGE,
     MEDIUM,
@@ -61,8 +61,8 @@ CPU = (Variant("eager float32"), Variant("channels_last", channels_last=True))
 def speed(bench: Bench) -> Findings:
     """Forward passes and training steps by stacks, variant and batch, beside the floors."""
     on_gpu = bench.device.type == "cuda"
-    plan = bench.plan(replace(MEDIUM, features=64, batch=16), replace(LARGE, batch=32))
-    variants, sizes = (GPU, (8, 32, 64)) if on_gpu else (CPU, (1, plan.batch))
+    plan = bench.plan(replace(MEDIUM, features=64, batch_size=16), replace(LARGE, batch_size=32))
+    variants, sizes = (GPU, (8, 32, 64)) if on_gpu else (CPU, (1, plan.batch_size))
     started, kept = time.perf_counter(), _Kept(bench)
     ceilings = kept.get("ceilings", lambda: measure_ceilings(bench.device))
     profile = kept.get("profile", lambda: _profile(bench, plan, variants[-1])) if on_gpu else {}
@@ -74,8 +74,8 @@ def speed(bench: Bench) -> Findings:
             return kept.get(f"{stacks} stacks, {name}", lambda: _row(bench, at, stacks, variant))
 
         rows = {variant.name: row(variant.name, plan, variant) for variant in variants}
-        for batch in (batch for batch in sizes if batch != plan.batch):
-            rows[f"batch {batch}"] = row(f"batch {batch}", replace(plan, batch=batch), variants[-1])
+        for batch in (batch for batch in sizes if batch != plan.batch_size):
+            rows[f"batch {batch}"] = row(f"batch {batch}", replace(plan, batch_size=batch), variants[-1])
         table[f"{stacks} stacks"] = {"floors": _floors(bench, plan, stacks, ceilings)} | rows
     bench.seconds += kept.earlier + time.perf_counter() - started
     rows = table["8 stacks"]
@@ -118,7 +118,7 @@ def _row(bench: Bench, plan: Plan, stacks: int, variant: Variant) -> dict[str, A
     device, crops = bench.device, _one_batch(bench, plan)
     with _precision(variant):
         network = _network(bench, plan, stacks, variant)
-        images, steps = _as(prepare(crops.images, device), variant), 10
+        images, steps = _as(to_float(crops.images, device), variant), 10
         network.eval()
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=variant.half):
             forward = seconds(lambda: network(images), device, steps)
@@ -128,27 +128,27 @@ def _row(bench: Bench, plan: Plan, stacks: int, variant: Variant) -> dict[str, A
             torch.cuda.reset_peak_memory_stats(device)
         took = seconds(lambda: step(crops), device, steps)
         memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    rate = 6 * multiply_adds(network, plan.size) * plan.batch / took  # forward, and twice that backward
+    rate = 6 * multiply_adds(network, plan.size) * plan.batch_size / took  # forward, and twice that backward
     ceiling = measure_matrix(device, torch.bfloat16 if variant.half else torch.float32, variant.tf32)
-    step_row = _timing(took, plan.batch)
+    step_row = _timing(took, plan.batch_size)
     step_row |= {"tflops": round(rate / 1e12, 3), "of_ceiling": round(rate / ceiling, 4)}
     if device.type == "cuda":
         step_row["gib"] = round(memory / 2**30, 2)
-    return {"batch": plan.batch, "forward": _timing(forward, plan.batch), "step": step_row}
+    return {"batch": plan.batch_size, "forward": _timing(forward, plan.batch_size), "step": step_row}
 
 
 def training_step(network: PoseNetwork, device: torch.device, variant: Variant) -> Callable[[Batch], None]:
     """What `training.train` does with a batch of crops, once."""
-    stepper = torch.optim.RMSprop(network.parameters(), 1e-6, alpha=0.99)
+    optimizer = torch.optim.RMSprop(network.parameters(), 1e-6, alpha=0.99)
 
     def step(crops: Batch) -> None:
-        images = _as(prepare(crops.images, device), variant)
+        images = _as(to_float(crops.images, device), variant)
         with torch.autocast(device.type, torch.bfloat16, enabled=variant.half):
             stages = network(images)
         loss = network.loss(stages, crops.keypoints, crops.visibility, crops.others)
-        stepper.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        stepper.step()
+        optimizer.step()
 
     return step
 
@@ -190,8 +190,8 @@ def _floors(bench: Bench, plan: Plan, stacks: int, ceilings: dict[str, float]) -
         network.eval()(torch.zeros(1, 3, plan.size, plan.size))
     half = bench.device.type == "cuda"
     matrix = ceilings["bf16" if half else "float32"] * 1e12
-    arithmetic = 6 * multiply_adds(network, plan.size) * plan.batch / matrix
-    moved = 3 * cells * (2 if half else 4) * plan.batch / (ceilings["copy"] * 1e9)
+    arithmetic = 6 * multiply_adds(network, plan.size) * plan.batch_size / matrix
+    moved = 3 * cells * (2 if half else 4) * plan.batch_size / (ceilings["copy"] * 1e9)
     return {"arithmetic_ms": round(1e3 * arithmetic, 3), "bytes_ms": round(1e3 * moved, 3)}
 
 
@@ -220,17 +220,17 @@ def _loader(bench: Bench, plan: Plan, variant: Variant) -> dict[str, float]:
     """What crops cost within a 2-stack training step: with them made for each step, and with one again."""
     device = bench.device
     steps = 16 if device.type == "cuda" else 3
-    numbers = list(range(steps * plan.batch))
+    numbers = list(range(steps * plan.batch_size))
     people = Puppets(len(numbers), 6, plan.size)
     with _precision(variant):
         network = _network(bench, plan, 2, variant).train()
         step = training_step(network, device, variant)
         again = _one_batch(bench, plan)
         if device.type == "cuda":
-            stored = Resident(people, plan.size, device, progress=False)
-            make = lambda: stored.batches(numbers, plan.batch, "code")  # noqa: E731 (one of two sources)
+            stored = GPUCropCache(people, plan.size, device, progress=False)
+            make = lambda: stored.batches(numbers, plan.batch_size, "code")  # noqa: E731 (one of two sources)
         else:
-            make = lambda: batches(people, numbers, plan.size, plan.batch, "code")  # noqa: E731
+            make = lambda: batches(people, numbers, plan.size, plan.batch_size, "code")  # noqa: E731
         fresh = seconds(lambda: [step(crops) for crops in make()], device, 3) / steps
         repeated = seconds(lambda: [step(again) for _ in range(steps)], device, 3) / steps
         alone = seconds(lambda: [None for _ in make()], device, 3) / steps
@@ -287,8 +287,8 @@ def _network(bench: Bench, plan: Plan, stacks: int, variant: Variant) -> PoseNet
 
 
 def _one_batch(bench: Bench, plan: Plan) -> Batch:
-    people = Puppets(plan.batch, 6, plan.size, plan.skeleton)
-    return next(batches(people, list(range(plan.batch)), plan.size, plan.batch)).to(bench.device)
+    people = Puppets(plan.batch_size, 6, plan.size, plan.skeleton)
+    return next(batches(people, list(range(plan.batch_size)), plan.size, plan.batch_size)).to(bench.device)
 
 
 def _as(images: torch.Tensor, variant: Variant) -> torch.Tensor:

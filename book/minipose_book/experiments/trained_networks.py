@@ -157,7 +157,7 @@ def presence(bench: Bench) -> Findings:
     people = bench.people(plan, "unseen")
     chosen = half_cut(people, CUT)
     with timed(bench):
-        found = evaluate(network, people.subset(chosen), flip=True, batch=32, device=bench.device)
+        found = evaluate(network, people.subset(chosen), flip=True, batch_size=32, device=bench.device)
     outside = (found.visibility == UNLABELLED).any(dim=1)
     groups = {"half cut by the border": torch.ones_like(outside), "all cut by the border": outside}
     results: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from minipose import heatmaps as codec
 from minipose.data.puppets.dataset import Puppets
 from minipose.data.sample import Sample
 from minipose.evaluation import evaluate
-from minipose.inference import evaluating, prepare, stage_heatmaps
+from minipose.inference import evaluating, stage_heatmaps, to_float
 from minipose.models.convolutional_pose_machine import NORMAL_SIZE, ConvolutionalPoseMachine
 from minipose.models.hourglass import Hourglass, StackedHourglass
 from minipose.models.network import PoseNetwork
@@ -127,7 +127,7 @@ def flip(scene: int = 48, network: str = "stages-2x4") -> Moving:
     pixels, stages = _asked(chosen, sample)
     images = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     with evaluating(chosen):
-        turned = stage_heatmaps(chosen, prepare(images.flip(-1), torch.device("cpu")), skeleton, flip=False)
+        turned = stage_heatmaps(chosen, to_float(images.flip(-1), torch.device("cpu")), skeleton, flip=False)
     mirrored = codec.mirror(turned[-1], skeleton)[0]
     truth = sample.crop.forward(sample.keypoints, len(pixels))
     joints: list[dict[str, Any]] = [
@@ -244,7 +244,7 @@ def _through(title, pixels, levels, maps, source) -> Moving:
 
 def _tensor(pixels) -> torch.Tensor:
     """Pixels (S, S, 3) uint8 -> (1, 3, S, S) in [0, 1]."""
-    return prepare(torch.from_numpy(pixels).permute(2, 0, 1)[None], torch.device("cpu"))
+    return to_float(torch.from_numpy(pixels).permute(2, 0, 1)[None], torch.device("cpu"))
 
 
 def _skeleton(network: PoseNetwork):

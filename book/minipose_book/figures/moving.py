@@ -25,8 +25,8 @@ import torch
 
 from minipose import heatmaps as codec
 from minipose.crops import Crop
-from minipose.data.puppets.dataset import Puppets
-from minipose.inference import evaluating, prepare, stage_heatmaps
+from minipose.data.puppets import Puppets
+from minipose.inference import evaluating, stage_heatmaps, to_float
 from minipose.io.errors import InputError
 from minipose.io.images import read_photo
 from minipose.models.network import PoseNetwork
@@ -195,7 +195,7 @@ class Comparison:
         images = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         with evaluating(chosen):
             device = next(chosen.parameters()).device
-            maps = stage_heatmaps(chosen, prepare(images, device), self.skeleton, flip=False)
+            maps = stage_heatmaps(chosen, to_float(images, device), self.skeleton, flip=False)
         stages = []
         for stride, stage in zip(chosen.strides, maps, strict=True):
             points, scores = codec.decode_heatmaps(stage[0].cpu())

@@ -11,9 +11,9 @@ import torch
 from torch.nn.functional import interpolate, max_pool2d
 
 from minipose import heatmaps as codec
-from minipose.data.puppets.dataset import Puppets
+from minipose.data.puppets import Puppets
 from minipose.data.puppets.scene import CLOTHES
-from minipose.inference import evaluating, prepare
+from minipose.inference import evaluating, to_float
 from minipose.models.backbones import MEAN, STD
 from minipose.models.part_heatmap_regression import PartHeatmapRegression
 from minipose_book.figures.moving import SCENES, UNSEEN, Moving, pack, picture, rounded
@@ -49,7 +49,7 @@ def covering(
         pictures[number, top : y + box // 2, left : x + box // 2] = torch.from_numpy(colour).byte()
     parts: list[dict[str, Any]] = []
     with evaluating(chosen), torch.no_grad():
-        images = prepare(pictures.permute(0, 3, 1, 2), torch.device("cpu"))
+        images = to_float(pictures.permute(0, 3, 1, 2), torch.device("cpu"))
         images = (images - images.new_tensor(MEAN)[:, None, None]) / images.new_tensor(STD)[:, None, None]
         found = torch.cat([chosen.detector(each) for each in images.split(32)]).sigmoid()
         seen = interpolate(found, (size, size), mode="bilinear")

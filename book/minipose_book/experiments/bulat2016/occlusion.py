@@ -10,7 +10,7 @@ import torch
 from minipose.data.sample import OCCLUDED, VISIBLE, PoseDataset
 from minipose.evaluation import Evaluation
 from minipose.heatmaps import to_map
-from minipose.inference import evaluating, prepare
+from minipose.inference import evaluating, to_float
 from minipose.metrics import by_visibility
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
@@ -110,7 +110,7 @@ def confidences(bench: Bench, network: PoseNetwork, people: PoseDataset, size: i
     rows: list[list[tuple]] = [[] for _ in network.strides]
     with evaluating(network):
         for crops in batches(people, list(range(len(people))), size, 32):
-            stages = network.heatmaps(network(prepare(crops.images, bench.device)))
+            stages = network.heatmaps(network(to_float(crops.images, bench.device)))
             for k, maps in enumerate(maps.cpu() for maps in stages):
                 height, width = maps.shape[-2:]
                 x, y = to_map(crops.keypoints, network.strides[k]).nan_to_num().round().long().unbind(-1)

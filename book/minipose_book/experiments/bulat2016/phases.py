@@ -59,6 +59,6 @@ def recipe(network: PartHeatmapRegression) -> Iterator[dict[str, Any]]:
         for rate in rates:
             set_phase(network, phase)
             yield SETTINGS[backbone] | {
-                "epochs": epochs // len(rates), "batch": 8, "learning_rate": rate, "schedule": "constant",
-                "augment": "cpm",
+                "epochs": epochs // len(rates), "batch_size": 8, "learning_rate": rate,
+                "schedule": "constant", "augment": "cpm",
             }  # fmt: skip

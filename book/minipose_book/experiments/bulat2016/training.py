@@ -16,10 +16,17 @@ from minipose_book.experiments.measures import accuracy, curve, limbs, openings,
 
 # Puppets at both scales: LSPET does not say which joints are occluded, and only visible ones are detected.
 SMALL_PARTS = Plan(
-    "puppets", size=96, features=48, epochs=3, batch=16, learning_rate=4e-3, people=4000, optimizer="adam"
+    "puppets",
+    size=96,
+    features=48,
+    epochs=3,
+    batch_size=16,
+    learning_rate=4e-3,
+    people=4000,
+    optimizer="adam",
 )
 LARGE_PARTS = replace(
-    LARGE, data="puppets", skeleton="mpii", people=8000, epochs=12, batch=16, learning_rate=5e-4,
+    LARGE, data="puppets", skeleton="mpii", people=8000, epochs=12, batch_size=16, learning_rate=5e-4,
     augment="cpm", optimizer="adam",
 )  # fmt: skip
 LIMBS = "wrists, elbows, knees, ankles"

@@ -11,7 +11,7 @@ any order, here it is the table's.
 Geometry is one random `Crop` like everybody's. The report's crops were warped twice, which could bring a
 joint back onto emptied picture; a single warp shows each labelled joint with the pixels around it.
 
-One implementation serves the loader and `Resident`: PyTorch's operations on a batch in which each picture
+One implementation serves the loader and `GPUCropCache`: PyTorch's operations on a batch in which each picture
 has amounts of its own, which torchvision and OpenCV do not offer. Noise is drawn on the CPU, since
 the draws belong to the sample and a GPU's generator draws other numbers.
 """

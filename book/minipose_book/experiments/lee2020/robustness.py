@@ -54,7 +54,7 @@ def block_occlusion(bench: Bench) -> Findings:
         rows: dict[str, list[float]] = {}
         for run in several:
             with timed(bench):
-                found = evaluate(run.network, hidden, plan.size, False, batch=32, device=bench.device)
+                found = evaluate(run.network, hidden, plan.size, False, batch_size=32, device=bench.device)
             by = {"as they are": run.unseen, "behind a block": found}
             for title, each in by.items():
                 for kind, result in each.by_visibility(*plan.measure).items():
@@ -121,7 +121,7 @@ def non_human(bench: Bench) -> Findings:
     for kind in KINDS:
         figures = InMemory(Figures(kind, ASKED, plan.size))
         with timed(bench):
-            found = evaluate(network, figures, flip=True, batch=32, device=bench.device)
+            found = evaluate(network, figures, flip=True, batch_size=32, device=bench.device)
         row = results[kind] = {
             "pck": accuracy_in_torsos(found),
             "score": round(float(found.scores[:, limbs(found.skeleton)].mean()), 4),

@@ -19,7 +19,7 @@ import torch
 from minipose import heatmaps as codec
 from minipose.data.sample import PoseDataset
 from minipose.evaluation import evaluate
-from minipose.inference import evaluating, prepare, to_photo
+from minipose.inference import evaluating, to_float, to_photo
 from minipose.models.hourglass import ACTIVATIONS
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
@@ -185,7 +185,7 @@ def augmentation_levels(bench: Bench) -> Findings:
         for run in runs:
             with timed(bench):
                 people = bench.people(varied, "train")
-                seen = evaluate(run.network, people, flip=False, batch=32, device=bench.device)
+                seen = evaluate(run.network, people, flip=False, batch_size=32, device=bench.device)
             known.append(accuracy(seen, plan))
             every[f"{name} seed {run.seed}"] = run
         results[name] = outcome(bench, plan, runs) | {"trained_on": spread(known)}
@@ -226,10 +226,10 @@ def look(bench: Bench, network: PoseNetwork, plan: Plan) -> dict[str, float]:
     with torch.no_grad(), evaluating(network):
         for crops in batches(people, list(range(len(people))), plan.size, 32):
             crops = crops.to(bench.device)
-            images = prepare(crops.images, bench.device)
+            images = to_float(crops.images, bench.device)
             stages = network(images)
             loss = network.loss(stages, crops.keypoints, crops.visibility, crops.others)
-            total += float(loss) * len(crops.numbers)
+            total += float(loss) * len(crops.indices)
             maps = network.heatmaps(stages)[-1]
             mirrored = codec.mirror(network.heatmaps(network(images.flip(-1)))[-1], people.skeleton)
             for name, each in (("oks", maps), ("oks_flip", (maps + mirrored) / 2)):

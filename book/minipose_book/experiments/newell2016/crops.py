@@ -14,7 +14,13 @@ from minipose import heatmaps as codec
 from minipose.crops import Crop
 from minipose.data.sample import PoseDataset, Sample
 from minipose.evaluation import evaluate
-from minipose.inference import evaluating, place, prepare, stage_heatmaps, to_photo
+from minipose.inference import (
+    evaluating,
+    stage_heatmaps,
+    to_channels_last,
+    to_float,
+    to_photo,
+)
 from minipose.io.errors import InputError
 from minipose.models.network import PoseNetwork
 from minipose.skeletons import Skeleton
@@ -56,7 +62,7 @@ def augmentation(bench: Bench) -> Findings:
             run = bench.train(f"augmentation-{name}", lambda: bench.hourglass(plan, 2), varied, seed)
             with timed(bench):
                 seen = evaluate(
-                    run.network, bench.people(varied, "train"), flip=False, batch=32, device=bench.device
+                    run.network, bench.people(varied, "train"), flip=False, batch_size=32, device=bench.device
                 )
             runs[name].append(run)
             known[name].append(accuracy(seen, plan))
@@ -196,12 +202,12 @@ def look(
     """What a network finds in a crop of each photo, with the flip test: (N, J, 2) photo px."""
     skeleton, size = network.skeleton, network.size
     assert skeleton is not None and size is not None
-    place(network, device)
+    to_channels_last(network, device)
     parts = []
     with evaluating(network):
         for k in range(0, len(samples), 32):
             chosen = crops[k : k + 32]
-            images = prepare(cut(samples[k : k + 32], chosen, size), device)
+            images = to_float(cut(samples[k : k + 32], chosen, size), device)
             points, _ = codec.decode_heatmaps(stage_heatmaps(network, images, skeleton)[-1], "quarter")
             in_crop = codec.to_crop(points, network.strides[-1]).cpu()
             matrices = torch.stack([crop.matrix(size) for crop in chosen])

@@ -16,7 +16,13 @@ from minipose.data import PoseDataset, Puppets
 from minipose.data.puppets import UNSEEN_SEED
 from minipose.evaluation import Evaluation
 from minipose.heatmaps import REFINEMENTS, decode_heatmaps, encode_heatmaps, to_crop, to_map
-from minipose.inference import evaluating, place, prepare, stage_heatmaps, to_photo
+from minipose.inference import (
+    evaluating,
+    stage_heatmaps,
+    to_channels_last,
+    to_float,
+    to_photo,
+)
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
 from minipose_book.experiments.bench import (
@@ -83,11 +89,11 @@ def read(bench: Bench, network: PoseNetwork, plan: Plan) -> dict[str, Evaluation
     started = time.perf_counter()
     people, size = bench.people(plan, "unseen"), network.size or plan.size
     maps, matrices = [], []
-    place(network, bench.device)
+    to_channels_last(network, bench.device)
     with evaluating(network):
         for crops in batches(people, list(range(len(people))), size, 32):
             maps.append(
-                stage_heatmaps(network, prepare(crops.images, bench.device), found.skeleton)[-1].cpu()
+                stage_heatmaps(network, to_float(crops.images, bench.device), found.skeleton)[-1].cpu()
             )
             matrices.append(crops.matrices)
     answers = {}

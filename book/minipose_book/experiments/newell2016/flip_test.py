@@ -15,7 +15,7 @@ from minipose import heatmaps as codec
 from minipose import metrics
 from minipose.crops import Crop
 from minipose.data.sample import Sample
-from minipose.inference import evaluating, place, prepare, to_photo
+from minipose.inference import evaluating, to_channels_last, to_float, to_photo
 from minipose.models.network import PoseNetwork
 from minipose.skeletons import COCO, Skeleton
 from minipose_book.experiments.bench import (
@@ -43,7 +43,7 @@ def flip(bench: Bench) -> Findings:
     people = bench.people(plan, "unseen")
     samples = [people[n] for n in range(len(people))]
     with timed(bench), torch.no_grad(), evaluating(network):
-        place(network, bench.device)
+        to_channels_last(network, bench.device)
         parts = [both_ways(network, samples[k : k + 32], bench.device) for k in range(0, len(samples), 32)]
     found = {
         kind: {way: torch.cat([part[kind][way] for part in parts]) for way in ways}
@@ -108,7 +108,7 @@ def both_ways(
     assert skeleton is not None and size is not None  # a loaded or trained network has both
 
     def maps(crops: Sequence[Crop], mirrored: bool) -> torch.Tensor:
-        images = prepare(cut(samples, crops, size), device)
+        images = to_float(cut(samples, crops, size), device)
         return network.heatmaps(network(images.flip(-1) if mirrored else images))[-1].cpu()
 
     def ways(plain: torch.Tensor, mirrored: torch.Tensor, refine: str) -> dict[str, torch.Tensor]:

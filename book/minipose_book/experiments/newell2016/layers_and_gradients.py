@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from minipose.inference import place, prepare
+from minipose.inference import to_channels_last, to_float
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
@@ -84,7 +84,7 @@ def _cost(bench: Bench, plan: Plan, make: Callable[[], StackedHourglass]) -> dic
     network, plain = make(), Variant("float32", channels_last=True)
     count = sum(p.numel() for p in network.parameters())
     operations = multiply_adds(network, plan.size)
-    place(network, bench.device)
+    to_channels_last(network, bench.device)
     crops = next(_crops(bench, plan)).to(bench.device)
     step = training_step(network.train(), bench.device, plain)
     took = seconds(lambda: step(crops), bench.device, 10)
@@ -226,7 +226,7 @@ def gradient_at(network: PoseNetwork, crops: Batch, device: torch.device) -> dic
     network.train()  # as in a step: BatchNorm by the batch's own statistics
     network.zero_grad()
     crops = crops.to(device)
-    stages = network(prepare(crops.images, device))
+    stages = network(to_float(crops.images, device))
     network.loss(stages, crops.keypoints, crops.visibility, crops.others).backward()
     return {
         name: torch.cat([
@@ -240,7 +240,7 @@ def gradient_at(network: PoseNetwork, crops: Batch, device: torch.device) -> dic
 def _look(bench: Bench, network: PoseNetwork, plan: Plan) -> dict[str, list]:
     """By place: mean size and standard deviation of the gradients, and shares by powers of ten."""
     started = time.perf_counter()
-    place(network, bench.device)
+    to_channels_last(network, bench.device)
     found = [gradient_at(network, crops, bench.device) for crops in islice(_crops(bench, plan), LOOKS)]
     axes: dict[str, list] = {"mean": [], "deviation": [], "histogram": []}
     for name in found[0]:
@@ -257,7 +257,7 @@ def _look(bench: Bench, network: PoseNetwork, plan: Plan) -> dict[str, list]:
 
 def _crops(bench: Bench, plan: Plan) -> Iterator[Batch]:
     people = bench.people(plan, "train")
-    return batches(people, list(range(min(len(people), LOOKS * plan.batch))), plan.size, plan.batch)
+    return batches(people, list(range(min(len(people), LOOKS * plan.batch_size))), plan.size, plan.batch_size)
 
 
 def _training(bench: Bench, plan: Plan, runs: dict[str, list[Run]]) -> dict[str, dict[str, list]]:

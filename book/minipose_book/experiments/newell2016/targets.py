@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d
 
 from minipose.evaluation import Evaluation
 from minipose.heatmaps import encode_heatmaps, to_map
-from minipose.inference import evaluating, prepare
+from minipose.inference import evaluating, to_float
 from minipose.models.hourglass import StackedHourglass
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import Batch, batches
@@ -181,7 +181,7 @@ def _look(bench: Bench, network: PoseNetwork, width: float, plan: Plan) -> dict[
     with torch.no_grad(), evaluating(network):
         for crops in _crops(bench, plan):
             crops = crops.to(bench.device)
-            maps = network.heatmaps(network(prepare(crops.images, bench.device)))[-1]
+            maps = network.heatmaps(network(to_float(crops.images, bench.device)))[-1]
             given = crops.keypoints, crops.visibility
             loss += float(network.loss([maps], *given)) * len(maps)
             zero += float(network.loss([torch.zeros_like(maps)], *given)) * len(maps)

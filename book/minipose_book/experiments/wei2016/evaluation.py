@@ -61,7 +61,7 @@ def multi_scale(bench: Bench) -> Findings:
         for how, scales in (("one scale", [1.0]), ("merged", SCALES)):
             with timed(bench):
                 found = evaluate(
-                    network, data, plan.size, False, batch=32, device=bench.device, scales=scales
+                    network, data, plan.size, False, batch_size=32, device=bench.device, scales=scales
                 )
             results.setdefault(name, {})[how] = accuracy(found, plan)
     gain = {name: 100 * (row["merged"] - row["one scale"]) for name, row in results.items()}

@@ -22,10 +22,17 @@ from minipose_book.experiments.newell2016.targets import CURVE, line, thresholds
 
 # Puppets at both scales: stage 1 must know of second people, whom LSPET does not label.
 SMALL_MACHINE = Plan(
-    "puppets", size=96, features=32, epochs=2, batch=16, learning_rate=4e-3, people=8000, optimizer="adam"
+    "puppets",
+    size=96,
+    features=32,
+    epochs=2,
+    batch_size=16,
+    learning_rate=4e-3,
+    people=8000,
+    optimizer="adam",
 )
 LARGE_MACHINE = replace(
-    LARGE, data="puppets", skeleton="mpii", people=8000, features=128, epochs=12, batch=16,
+    LARGE, data="puppets", skeleton="mpii", people=8000, features=128, epochs=12, batch_size=16,
     learning_rate=2e-4, augment="cpm", optimizer="adam",
 )  # fmt: skip
 LIMBS = "wrists, elbows, knees, ankles"

@@ -9,7 +9,7 @@ import torch
 
 from minipose import augmentation
 from minipose.models.hourglass import StackedHourglass
-from minipose.optimization import Rate
+from minipose.optimization import LRSchedule
 from minipose_book.experiments.lee2020.augmentation import LEVELS, Photometric
 from minipose_book.experiments.records import Record
 from minipose_book.papers.claims import Claim, Found, at, percent
@@ -107,7 +107,7 @@ def _lowest(_) -> Found:
 
 def _rate(_) -> Found:
     epochs = 107  # Table 2's
-    rate = Rate("step", 5e-3, epochs, 0)
+    rate = LRSchedule("step", 5e-3, epochs, 0)
     rates = [rate.at(epoch, []) for epoch in range(epochs)]
     first = next(epoch for epoch, value in enumerate(rates, 1) if value < rates[0])
     return Found(

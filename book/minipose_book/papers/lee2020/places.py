@@ -69,7 +69,7 @@ PLACES = (
     Place(
         "3.3.2",
         "The rate that falls from 5e-3 to 5e-4",
-        ("minipose.optimization:Rate",),
+        ("minipose.optimization:LRSchedule",),
         ("test_experiments_report.py::test_reports_plan_is_cocos",),
         CHAPTER,
         "Adam or RMSprop",

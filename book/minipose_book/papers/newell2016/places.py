@@ -137,7 +137,7 @@ PLACES = (
     Place(
         "3.4",
         "The rate that drops once, by 5",
-        ("minipose.optimization:Rate",),
+        ("minipose.optimization:LRSchedule",),
         ("test_training.py::test_rate_drops_once_by_five",),
         "training",
         "The learning rate",

@@ -11,7 +11,7 @@ import torch
 from minipose import augmentation, training
 from minipose.heatmaps import decode_heatmaps, encode_heatmaps
 from minipose.models.hourglass import StackedHourglass
-from minipose.optimization import Rate
+from minipose.optimization import LRSchedule
 from minipose_book.experiments.records import Record
 from minipose_book.papers.claims import Claim, Found, at, percent
 from minipose_book.papers.newell2016.tables import NO_FLIC
@@ -63,7 +63,7 @@ def _days(record: Record) -> Found:
 
 
 def _drop(_) -> Found:
-    rate = Rate("plateau", 1.0, 100, 5)
+    rate = LRSchedule("plateau", 1.0, 100, 5)
     learned = [{"loss": 1.0, "pck": 0.1 * n} for n in range(5)]
     stuck = [{"loss": 1.0, "pck": 0.0}] * 20
     # Learns, rests, learns again, rests again.
