@@ -15,7 +15,7 @@ from minipose.data.flic import SPLITS as FLIC_SPLITS
 from minipose.data.lsp import SPLITS as LSPET_SPLITS
 from minipose.data.mpii import SPLITS as MPII_SPLITS
 from minipose.heatmaps import REFINEMENTS
-from minipose.models.hourglass import ACTIVATIONS, SUPERVISIONS
+from minipose.models.hourglass import SUPERVISIONS
 
 # Every run on puppets is measured on the scenes of this seed, and none may train on them.
 UNSEEN_SEED = 1_000_000
@@ -111,8 +111,6 @@ def _train(added: argparse.ArgumentParser) -> None:
         default="all",
         help="loss after all hourglasses (default), the last one, or inside a single one of 128 px or more",
     )
-    last = "what the heatmaps pass through last; the paper's are linear (default)"
-    added.add_argument("--activation", choices=list(ACTIVATIONS), default="linear", help=last)
     rate = f"step size; the paper's is 2.5e-4 for batches of 6 ({_usual('learning_rate')})"
     added.add_argument("--learning-rate", type=_positive, help=rate)
     added.add_argument(

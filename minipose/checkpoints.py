@@ -172,7 +172,7 @@ def _build(header: dict[str, str], tensors: dict[str, torch.Tensor], path: Path)
             raise ValueError(f"more parameters than the {len(tensors)} tensors of this file")
 
     try:
-        arguments = json.loads(header["arguments"])
+        arguments = _current_arguments(kind, json.loads(header["arguments"]))
         for name, value in arguments.items():
             if isinstance(value, list | dict) or (isinstance(value, int) and value > _LARGEST_ARGUMENT):
                 raise ValueError(f"{name} = {reprlib.repr(value)}")
@@ -187,6 +187,20 @@ def _build(header: dict[str, str], tensors: dict[str, torch.Tensor], path: Path)
         raise
     except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise InputError(path, "header", f"arguments of {kind}", error) from error
+
+
+def _current_arguments(network: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments that a file stores, as its network takes them today.
+
+    Stacked hourglasses of November 2026 also stored `activation`. Today's are "linear", as the paper's; the
+    others became a network of one experiment, which no weights file names.
+    """
+    activation = arguments.get("activation", "linear")
+    if network == "StackedHourglass" and activation != "linear":
+        raise ValueError(f"activation must be linear, found {reprlib.repr(activation)}")
+    if network != "StackedHourglass":
+        return arguments
+    return {name: value for name, value in arguments.items() if name != "activation"}
 
 
 def save_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, Any], **state: Any) -> None:
@@ -226,9 +240,10 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
         for name, argument in signature(kind).parameters.items()
     }
     try:
-        found = usual | {"network": content["network"]} | content["arguments"] | content["settings"]
+        arguments = _current_arguments(content["network"], content["arguments"])
+        found = usual | {"network": content["network"]} | arguments | content["settings"]
         missing = {"optimizer", "history", "weights"} - content.keys()
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(path, "checkpoint", "all that minipose writes", f"trouble with {error}") from error
     if missing:
         raise InputError(path, min(missing), "all that minipose writes", "a checkpoint without it")

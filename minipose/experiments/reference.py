@@ -18,6 +18,7 @@ from minipose.experiments.bench import (
     weights,
 )
 from minipose.experiments.measures import accuracy, curve, openings, scores, settings
+from minipose.experiments.variants import ActivatedHourglass
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine
 from minipose.models.network import PoseNetwork
 from minipose.models.part_heatmap_regression import PartHeatmapRegression
@@ -109,7 +110,7 @@ def systems(bench: Bench) -> Findings:
             adam,
         ),
         "student report's hourglass, 4 stacks": (
-            lambda: bench.hourglass(plan, 4, activation="sigmoid"),
+            lambda: bench.hourglass(plan, 4, kind=ActivatedHourglass, activation="sigmoid"),
             replace(adam, learning_rate=1e-3 if on_gpu else 5e-3, schedule="step"),
         ),
     }

@@ -23,8 +23,8 @@ from minipose.experiments.bench import LARGE, SMALL, Bench, Findings, Plan, Run
 from minipose.experiments.flipping import Answers
 from minipose.experiments.measures import accuracy, curve, of_people, openings, settings, spread
 from minipose.experiments.reading import timed
+from minipose.experiments.variants import ACTIVATIONS, ActivatedHourglass
 from minipose.inference import evaluating, prepare, to_photo
-from minipose.models.hourglass import ACTIVATIONS
 from minipose.models.network import PoseNetwork
 from minipose.photometric import LEVELS
 from minipose.pipeline import batches
@@ -49,9 +49,10 @@ def activations(bench: Bench) -> Findings:
     plan, seeds = bench.plan(SMALL_REPORT, LARGE_REPORT), seeds_of(bench)
     runs = {
         name: [plain(bench, plan, seed) if name == "linear" else variant(
-            bench, f"report-{name}", partial(bench.hourglass, plan, 2, activation=name), plan, seed
+            bench, f"report-{name}",
+            partial(bench.hourglass, plan, 2, kind=ActivatedHourglass, activation=name), plan, seed,
         ) for seed in seeds]
-        for name in ACTIVATIONS
+        for name in ("linear", *ACTIVATIONS)
     }  # fmt: skip
     results = {name: outcome(bench, plan, several) for name, several in runs.items()}
     for name, several in runs.items():

@@ -128,7 +128,7 @@ PLACES = (
     Place(
         "4.4",
         "Linear, sigmoid, ReLU",
-        (f"{REPORT}:activations", "minipose.models.hourglass:Prediction"),
+        (f"{REPORT}:activations", "minipose.experiments.variants:ActivatedHourglass"),
         (RECORD,),
         CHAPTER,
         "What comes out last",

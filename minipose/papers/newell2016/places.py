@@ -38,7 +38,7 @@ PLACES = (
     Place(
         "3.1",
         "Heatmaps by two rounds of 1x1 convolutions",
-        (f"{MODEL}:Prediction",),
+        (f"{MODEL}:HeatmapHead",),
         ("test_models.py::test_every_stage_has_its_shape",),
         "stacking",
         "Build it",
@@ -79,7 +79,7 @@ PLACES = (
     Place(
         "3.3, Figure 4 right",
         "The merge: heatmaps go back into the features",
-        (f"{MODEL}:Prediction.forward",),
+        (f"{MODEL}:HeatmapHead.forward",),
         ("test_models.py::test_the_prediction_of_a_stage_feeds_the_next",),
         "stacking",
         "The merge",
@@ -237,7 +237,11 @@ PLACES = (
     Place(
         "4.2, Figure 8",
         "HG, HG-Int, HG-Stacked, HG-Stacked-Int",
-        ("minipose.experiments.hourglass:stacking", "minipose.experiments.measures:limbs"),
+        (
+            f"{MODEL}:SupervisedHourglass",
+            "minipose.experiments.hourglass:stacking",
+            "minipose.experiments.measures:limbs",
+        ),
         (
             "test_models.py::test_hg_int_predicts_at_strides_16_8_and_4",
             "test_experiments.py::test_stages_and_stacking_at_a_tiny_size",
