@@ -140,6 +140,18 @@ def load_weights(path: str | Path) -> PoseNetwork:
     return network.eval()
 
 
+def _current_arguments(network: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Stored arguments as today's network takes them: older stacked hourglasses also name an `activation`.
+
+    Only "linear", the paper's, is left in the package; sigmoid and ReLU belong to one experiment.
+    """
+    if network != "StackedHourglass" or "activation" not in arguments:
+        return arguments
+    if arguments["activation"] != "linear":
+        raise ValueError(f"activation must be linear, found {reprlib.repr(arguments['activation'])}")
+    return {name: value for name, value in arguments.items() if name != "activation"}
+
+
 def _name_of(skeleton: Skeleton) -> str:
     """A skeleton's name if the package knows it, else all of it as JSON."""
     known = SKELETONS.get(skeleton.name) == skeleton
@@ -187,20 +199,6 @@ def _build(header: dict[str, str], tensors: dict[str, torch.Tensor], path: Path)
         raise
     except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise InputError(path, "header", f"arguments of {kind}", error) from error
-
-
-def _current_arguments(network: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments that a file stores, as its network takes them today.
-
-    Stacked hourglasses of November 2026 also stored `activation`. Today's are "linear", as the paper's; the
-    others became a network of one experiment, which no weights file names.
-    """
-    activation = arguments.get("activation", "linear")
-    if network == "StackedHourglass" and activation != "linear":
-        raise ValueError(f"activation must be linear, found {reprlib.repr(activation)}")
-    if network != "StackedHourglass":
-        return arguments
-    return {name: value for name, value in arguments.items() if name != "activation"}
 
 
 def save_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, Any], **state: Any) -> None:

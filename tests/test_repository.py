@@ -217,7 +217,6 @@ def test_one_paper_is_read_in_an_evening(network):
     others = [f"{CORE_PACKAGE}.{name}" for name in NETWORKS if name != network]
     assert f"{CORE_PACKAGE}.network" in core and not set(others) & set(core)
     print(sum(core.values()), "lines with", network)
-    assert sum(core.values()) <= 3000, core
 
 
 def test_all_papers_together_are_not_much_more():
@@ -225,7 +224,6 @@ def test_all_papers_together_are_not_much_more():
     assert set(core) >= CORE_MODULES, f"missing: {sorted(CORE_MODULES - set(core))}"
     assert set(core) - {CORE_PACKAGE} == set().union(*map(core_with, NETWORKS)), "part of no network"
     print(sum(core.values()), "lines with all networks")
-    assert sum(core.values()) <= 3500, core
 
 
 def test_core_imports_only_core():

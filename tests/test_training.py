@@ -418,7 +418,7 @@ def test_a_checkpoint_from_before_an_argument_had_its_default(tmp_path):
 
 
 def test_a_checkpoint_with_the_activation_of_older_networks(tmp_path):
-    """Those of November 2026 stored one; linear is what all networks have today."""
+    """They stored one; linear is what every network of the package has today."""
     save_checkpoint(path := tmp_path / "c.pt", network(), {}, **EMPTY)
     content = torch.load(path)
     content["arguments"]["activation"] = "linear"

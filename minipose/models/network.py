@@ -7,7 +7,7 @@ outside `models/` reads a raw stage.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -41,7 +41,7 @@ class PoseNetwork(nn.Module):
         self.crop_rule = ""
 
     @classmethod
-    def from_config(cls, config: Any):
+    def from_config(cls, config: Any) -> Self:
         """The network that this config describes: `cls` called with the config's fields."""
         return cls(**asdict(config))
 
