@@ -227,10 +227,7 @@ from minipose.models.hourglass import Hourglass
 
 class MyHourglass(Hourglass):
     def __init__(self, depth, features, block=residual):
-        super().__init__(depth, 1, features, 16, set())
-
-    def forward(self, x):
-        return super().forward(x, [])
+        super().__init__(depth, 1, features)
 """,
     "parameters": """
 def parameters(depth, features):

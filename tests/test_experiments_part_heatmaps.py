@@ -121,7 +121,7 @@ class Painted(PoseNetwork):
     """Two stages whose maps are known: at stride 4 the cells' numbers, at stride 1 their halves."""
 
     def __init__(self):
-        super().__init__(16, [4, 1], 4, [0, 1], {})
+        super().__init__(SimpleNamespace(joints=16), [4, 1], 4, [0, 1])
 
     def forward(self, images):
         count, (height, width) = len(images), images.shape[2:]

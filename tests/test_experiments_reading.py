@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ class Prejudiced(PoseNetwork):
     """Each joint's map is the picture's red at stride 4, plus a bump at one cell whatever it is shown."""
 
     def __init__(self, bump: float):
-        super().__init__(16, [4], 4, [0], {})
+        super().__init__(SimpleNamespace(joints=16), [4], 4, [0])
         self.bump, self.skeleton, self.size = bump, MPII, 64
         self.weight = torch.nn.Parameter(torch.zeros(1))  # a network has parameters
 

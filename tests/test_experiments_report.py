@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from minipose import StackedHourglass
 from minipose.data import Puppets
 from minipose.data.puppets.body import JOINTS
 from minipose.evaluation import Evaluation
+from minipose.models.hourglass import HeatmapHead
 from minipose.skeletons import COCO, MPII
 from minipose_book.experiments import records
 from minipose_book.experiments.bench import Bench
@@ -17,6 +19,7 @@ from minipose_book.experiments.lee2020 import robustness as report_asked
 from minipose_book.experiments.lee2020 import training as report
 from minipose_book.experiments.lee2020.robustness import KINDS, Figures, Hidden, nearer_arm
 from minipose_book.experiments.lee2020.training import SMALL_REPORT, roughness
+from minipose_book.experiments.variants import ActivatedHourglass
 
 TINY = replace(SMALL_REPORT, size=32, features=8, people=16, watched=6, unseen=24, epochs=2, batch_size=8)
 
@@ -38,6 +41,33 @@ def test_a_record_comes_out(name, bench, tmp_path):
     records.write(record, tmp_path)
     assert records.read(name, "cpu", tmp_path).results.keys() == record.results.keys()
     assert record.verdict.endswith(".") and "nan" not in record.verdict
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+@pytest.mark.parametrize("supervision, stacks", [("all", 2), ("upsampling", 1)])
+def test_activations_change_the_heatmaps_and_no_parameter(activation, supervision, stacks):
+    """Every stage's maps pass through it, and what goes on to the next stack is the changed map."""
+    arguments = dict(joints=3, stacks=stacks, features=16, depth=3, supervision=supervision)
+    torch.manual_seed(0)
+    plain = StackedHourglass(**arguments).eval()
+    torch.manual_seed(0)
+    changed = ActivatedHourglass(activation, **arguments).eval()
+    assert changed.arguments == plain.arguments | {"activation": activation}
+    assert all(map(torch.equal, plain.parameters(), changed.parameters()))  # the same draws
+    by_hand = {"sigmoid": lambda v: 1 / (1 + torch.exp(-v)), "relu": lambda v: v.clamp(min=0)}[activation]
+    kept = []
+    for module in changed.modules():
+        if isinstance(module, HeatmapHead):
+            module.heatmaps[0].register_forward_hook(lambda *given: kept.append(given[2]))
+    images = torch.rand(1, 3, 128, 128)
+    stages, linear = changed(images), plain(images)
+    assert len(stages) == len(kept) > 1
+    for stage, raw in zip(stages, kept, strict=True):
+        torch.testing.assert_close(stage, by_hand(raw))
+    torch.testing.assert_close(stages[0], by_hand(linear[0]))
+    assert not torch.allclose(kept[1], linear[1])  # it saw the changed maps
+    with pytest.raises(ValueError, match="activation must be one of sigmoid, relu, found 'tanh'"):
+        ActivatedHourglass("tanh", **arguments)
 
 
 def test_experiments_share_a_run_and_what_was_watched(bench):

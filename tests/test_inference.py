@@ -1,5 +1,7 @@
 """Prediction and evaluation with networks whose right answer is known in advance."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ class ColourFinder(PoseNetwork):
     """
 
     def __init__(self, skeleton, size=64):
-        super().__init__(len(skeleton), [4], 4, [0], {})
+        super().__init__(SimpleNamespace(joints=len(skeleton)), [4], 4, [0])
         self.scale = torch.nn.Parameter(torch.ones(()))
         self.skeleton, self.size = skeleton, size
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ class Oracle(PoseNetwork):
     """Draws the labels of people who are shown in their order, shifted to the right."""
 
     def __init__(self, dataset: COCO, size: int, shift: float = 0.0):
-        super().__init__(17, [4], 4, [0], {})
+        super().__init__(SimpleNamespace(joints=17), [4], 4, [0])
         self.skeleton, self.size, self.dataset, self.shift, self.next = SKELETON, size, dataset, shift, 0
         self.anything = torch.nn.Parameter(torch.zeros(1))
 

@@ -440,11 +440,24 @@ def test_checkpoints_with_something_missing(tmp_path, missing):
 def test_a_checkpoint_from_before_an_argument_had_its_default(tmp_path):
     save_checkpoint(path := tmp_path / "c.pt", network(), {}, **EMPTY)
     content = torch.load(path)
-    del content["arguments"]["activation"]
+    del content["arguments"]["unlabelled"]
     torch.save(content, path)
     load_checkpoint(path, network(), {})
-    with pytest.raises(InputError, match="activation: expected linear, with which .* found sigmoid in this"):
-        load_checkpoint(path, network(activation="sigmoid"), {})
+    with pytest.raises(InputError, match="unlabelled: expected zero, with which .* found ignore in this"):
+        load_checkpoint(path, network(unlabelled="ignore"), {})
+
+
+def test_a_checkpoint_with_the_activation_of_older_networks(tmp_path):
+    """They stored one; linear is what every network of the package has today."""
+    save_checkpoint(path := tmp_path / "c.pt", network(), {}, **EMPTY)
+    content = torch.load(path)
+    content["arguments"]["activation"] = "linear"
+    torch.save(content, path)
+    load_checkpoint(path, network(), {})
+    content["arguments"]["activation"] = "sigmoid"
+    torch.save(content, path)
+    with pytest.raises(InputError, match="c.pt: .*activation must be linear, found 'sigmoid'"):
+        load_checkpoint(path, network(), {})
 
 
 def test_an_older_checkpoint_calls_the_batch_size_batch(tmp_path):

@@ -16,7 +16,7 @@ from minipose.data.lsp import SPLITS as LSPET_SPLITS
 from minipose.data.mpii import SPLITS as MPII_SPLITS
 from minipose.data.puppets import UNSEEN_SEED
 from minipose.heatmaps import REFINEMENTS
-from minipose.models.hourglass import ACTIVATIONS, SUPERVISIONS
+from minipose.models.hourglass import SUPERVISIONS
 
 # The splits of each data set that has any.
 SPLITS: dict[str, tuple[str, ...]] = {"lspet": LSPET_SPLITS, "flic": FLIC_SPLITS, "mpii": MPII_SPLITS}
@@ -122,8 +122,6 @@ def _train(added: argparse.ArgumentParser) -> None:
         default="all",
         help="loss after all hourglasses (default), the last one, or inside a single one of 128 px or more",
     )
-    last = "what the heatmaps pass through last; the paper's are linear (default)"
-    added.add_argument("--activation", choices=list(ACTIVATIONS), default="linear", help=last)
     rate = f"step size; the paper's is 2.5e-4 for batches of 6 ({_usual('learning_rate')})"
     added.add_argument("--learning-rate", type=_positive, help=rate)
     added.add_argument(

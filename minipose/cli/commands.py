@@ -110,7 +110,6 @@ def train(options: argparse.Namespace) -> None:
             depth=depth,
             supervision=options.supervision,
             unlabelled="ignore" if options.data == "lspet" else "zero",
-            activation=options.activation,
         )
     except ValueError as error:
         raise InputError("command line", "network", "arguments that fit together", str(error)) from error

@@ -140,6 +140,18 @@ def load_weights(path: str | Path) -> PoseNetwork:
     return network.eval()
 
 
+def _current_arguments(network: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Stored arguments as today's network takes them: older stacked hourglasses also name an `activation`.
+
+    Only "linear", the paper's, is left in the package; sigmoid and ReLU belong to one experiment.
+    """
+    if network != "StackedHourglass" or "activation" not in arguments:
+        return arguments
+    if arguments["activation"] != "linear":
+        raise ValueError(f"activation must be linear, found {reprlib.repr(arguments['activation'])}")
+    return {name: value for name, value in arguments.items() if name != "activation"}
+
+
 def _name_of(skeleton: Skeleton) -> str:
     """A skeleton's name if the package knows it, else all of it as JSON."""
     known = SKELETONS.get(skeleton.name) == skeleton
@@ -172,7 +184,7 @@ def _build(header: dict[str, str], tensors: dict[str, torch.Tensor], path: Path)
             raise ValueError(f"more parameters than the {len(tensors)} tensors of this file")
 
     try:
-        arguments = json.loads(header["arguments"])
+        arguments = _current_arguments(kind, json.loads(header["arguments"]))
         for name, value in arguments.items():
             if isinstance(value, list | dict) or (isinstance(value, int) and value > _LARGEST_ARGUMENT):
                 raise ValueError(f"{name} = {reprlib.repr(value)}")
@@ -226,9 +238,10 @@ def load_checkpoint(path: str | Path, network: PoseNetwork, settings: dict[str, 
         for name, argument in signature(kind).parameters.items()
     }
     try:
-        found = usual | {"network": content["network"]} | content["arguments"] | content["settings"]
+        arguments = _current_arguments(content["network"], content["arguments"])
+        found = usual | {"network": content["network"]} | arguments | content["settings"]
         missing = {"optimizer", "history", "weights"} - content.keys()
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(path, "checkpoint", "all that minipose writes", f"trouble with {error}") from error
     if "batch" in found:
         found.setdefault("batch_size", found["batch"])  # its name in older checkpoints

@@ -9,10 +9,19 @@ Axes: B samples, P parts (the joints), H x W cells of `stride` px. Belief map P 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
 from minipose.heatmaps import encode_heatmaps, to_map
+from minipose.models.config import (
+    configured_by,
+    require_choice,
+    require_counts,
+    require_multiple,
+    require_positive,
+)
 from minipose.models.network import PoseNetwork
 
 UNLABELLED = ("zero", "ignore")
@@ -20,15 +29,16 @@ UNLABELLED = ("zero", "ignore")
 NORMAL_SIZE = 368
 
 
-class ConvolutionalPoseMachine(PoseNetwork):
-    """T stages of belief maps.
+@dataclass(frozen=True)
+class ConvolutionalPoseMachineConfig:
+    """Arguments of `ConvolutionalPoseMachine`; the defaults are the paper's network.
 
     Parameters
     ----------
     joints : number of parts P.
     stages : T; the paper ends with 6 (Figure 6c).
-    features : width of the image features; the other widths are the paper's multiples of it: a quarter of
-        it join the beliefs, four times as much is in stage 1's last layers.
+    features : width of the image features; the other widths are the paper's multiples of it: the beliefs
+        are joined by a quarter of it, and stage 1's last layers have four times as many.
     kernel : side of the large filters on the image, 9 in the paper. Stage 1 then sees 160 px.
     context : side of the three filters on the beliefs, 11 in the paper: 31 cells, which are 400 px.
     stride : px a cell, 8 or 4: pooled three times or twice (section 3.2.2 compares both).
@@ -38,28 +48,47 @@ class ConvolutionalPoseMachine(PoseNetwork):
     normalized : BatchNorm after each hidden convolution. The paper has none; the small form learns faster
         with it.
 
+    Raises `ValueError` for a value that is not possible.
+    """
+
+    joints: int = 14
+    stages: int = 6
+    features: int = 128
+    kernel: int = 9
+    context: int = 11
+    stride: int = 8
+    sigma: float = 21.0
+    unlabelled: str = "zero"
+    normalized: bool = False
+
+    def __post_init__(self) -> None:
+        require_counts(self, "joints", "stages")
+        for name in ("kernel", "context"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= 1 and value % 2):
+                raise ValueError(f"{name} must be an odd number of cells, found {value!r}")
+        require_multiple(self, "features", 4)
+        if self.stride not in (4, 8):
+            raise ValueError(f"stride must be 8 or 4, found {self.stride!r}")
+        require_positive(self, "sigma", "px")
+        require_choice(self, "unlabelled", UNLABELLED)
+
+
+class ConvolutionalPoseMachine(PoseNetwork):
+    """T stages of belief maps.
+
+    Takes the fields of `ConvolutionalPoseMachineConfig`, as in `ConvolutionalPoseMachine(stages=3)`.
+
     Images (B, 3, H, W) with H and W multiples of the stride; every stage (B, P + 1, H/stride, W/stride).
     """
 
-    def __init__(
-        self,
-        joints: int = 14,
-        stages: int = 6,
-        features: int = 128,
-        kernel: int = 9,
-        context: int = 11,
-        stride: int = 8,
-        sigma: float = 21.0,
-        unlabelled: str = "zero",
-        normalized: bool = False,
-    ):
-        _check_arguments(joints, stages, features, kernel, context, stride, sigma, unlabelled)
-        arguments = {
-            "joints": joints, "stages": stages, "features": features, "kernel": kernel, "context": context,
-            "stride": stride, "sigma": sigma, "unlabelled": unlabelled, "normalized": normalized,
-        }  # fmt: skip
-        super().__init__(joints, [stride] * stages, stride, list(range(stages)), arguments)
-        self.sigma, self.unlabelled = sigma, unlabelled
+    config: ConvolutionalPoseMachineConfig
+
+    @configured_by(ConvolutionalPoseMachineConfig)
+    def __init__(self, config: ConvolutionalPoseMachineConfig):
+        joints, features, normalized = config.joints, config.features, config.normalized
+        kernel, stride, stages = config.kernel, config.stride, config.stages
+        super().__init__(config, [stride] * stages, stride, list(range(stages)))
         # Stage 1 and the later ones have image features of one shape and of their own weights (Figure 2).
         self.first = nn.Sequential(
             image_features(features, kernel, stride, normalized),
@@ -70,7 +99,7 @@ class ConvolutionalPoseMachine(PoseNetwork):
         )
         self.features = image_features(features, kernel, stride, normalized)  # shared by all later stages
         self.later = nn.ModuleList(
-            Stage(joints, features, features, kernel, context, normalized) for _ in range(stages - 1)
+            Stage(joints, features, features, kernel, config.context, normalized) for _ in range(stages - 1)
         )
 
     @classmethod
@@ -100,7 +129,7 @@ class ConvolutionalPoseMachine(PoseNetwork):
     def peaks(self, points: torch.Tensor, visibility: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Gaussians of height 1 at points (B, J, 2), crop px, as maps of crops of this (height, width)."""
         stride = self.multiple
-        sigma = self.sigma * size[0] / NORMAL_SIZE / stride
+        sigma = self.config.sigma * size[0] / NORMAL_SIZE / stride
         return encode_heatmaps(
             to_map(points, stride), visibility, (size[0] // stride, size[1] // stride), sigma
         )
@@ -127,7 +156,7 @@ class ConvolutionalPoseMachine(PoseNetwork):
         stride = self.multiple
         everybody, person = self.targets(keypoints, visibility, others, (height * stride, width * stride))
         counted = torch.ones_like(person[:, :, :1, :1])
-        if self.unlabelled == "ignore":
+        if self.config.unlabelled == "ignore":
             labelled = visibility > 0  # (B, P)
             counted = torch.cat((labelled, labelled.all(dim=1, keepdim=True)), dim=1)[..., None, None]
         total = torch.zeros((), device=stages[0].device)
@@ -199,20 +228,3 @@ def receptive_field(layers: nn.Module) -> tuple[int, int]:
         elif isinstance(layer, nn.MaxPool2d):
             side, step = side + step, 2 * step
     return side, step
-
-
-def _check_arguments(joints, stages, features, kernel, context, stride, sigma, unlabelled):
-    for name, value in {"joints": joints, "stages": stages}.items():
-        if not (isinstance(value, int) and value >= 1):
-            raise ValueError(f"{name} must be a whole number >= 1, found {value!r}")
-    for name, value in {"kernel": kernel, "context": context}.items():
-        if not (isinstance(value, int) and value >= 1 and value % 2):
-            raise ValueError(f"{name} must be an odd number of cells, found {value!r}")
-    if not (isinstance(features, int) and features >= 4 and features % 4 == 0):
-        raise ValueError(f"features must be a multiple of 4, found {features!r}")
-    if stride not in (4, 8):
-        raise ValueError(f"stride must be 8 or 4, found {stride!r}")
-    if not sigma > 0:
-        raise ValueError(f"sigma must be > 0 px, found {sigma!r}")
-    if unlabelled not in UNLABELLED:
-        raise ValueError(f"unlabelled must be one of {', '.join(UNLABELLED)}, found {unlabelled!r}")

@@ -1,21 +1,28 @@
 """Stacked Hourglass Networks for Human Pose Estimation (Newell, Yang, Deng, ECCV 2016).
 
-Read beside sections 3.1 to 3.4 and Figures 3 and 4. The paper's figures simplify the authors'
-published Torch code, which was consulted for the stem's widths, the residual modules of the head
-and the exact merge between two hourglasses; the parameter counts of the tests are theirs.
+Read beside sections 3.1 to 3.4 and Figures 3 and 4. The paper's figures simplify the authors' published
+Torch code. It was consulted for the stem's widths, the residual modules of the head and the exact merge
+between two hourglasses; the tests assert its parameter counts.
 
 Axes: B samples, J joints, F features, H x W cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn.functional import interpolate, max_pool2d
 
 from minipose.heatmaps import encode_heatmaps, to_map
+from minipose.models.config import (
+    configured_by,
+    require_choice,
+    require_counts,
+    require_multiple,
+    require_positive,
+)
 from minipose.models.network import PoseNetwork
 from minipose.models.residual import Residual, residuals
 
@@ -23,18 +30,9 @@ SUPERVISIONS = ("all", "last", "upsampling")
 UNLABELLED = ("zero", "ignore")
 
 
-def _linear(maps: torch.Tensor) -> torch.Tensor:
-    return maps
-
-
-# What heatmaps may pass through last. The paper's are linear; a student report compared all three.
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "linear": _linear, "sigmoid": torch.sigmoid, "relu": torch.relu,
-}  # fmt: skip
-
-
-class StackedHourglass(PoseNetwork):
-    """The network of the paper: a stem from 256 to 64 px, then `stacks` hourglasses end to end.
+@dataclass(frozen=True)
+class HourglassConfig:
+    """Arguments of `StackedHourglass`; the defaults are the paper's network.
 
     Parameters
     ----------
@@ -51,38 +49,53 @@ class StackedHourglass(PoseNetwork):
     sigma : standard deviation of the target Gaussians, in cells (section 3.4).
     unlabelled : "zero", an all-zero target for a joint without label (section 3.4); "ignore", no
         gradient, for data sets whose unlabelled joints are often visible.
-    activation : of every stage's heatmaps: "linear", "sigmoid" or "relu".
 
-    Images (B, 3, H, W) with H and W multiples of 4 x 2^depth; every stage (B, J, H/4, W/4), except
-    that "upsampling" gives strides 16, 8, 4. As in the authors' code the image enters as it is.
+    Raises `ValueError` for a value that is not possible or does not fit the others.
     """
 
-    def __init__(
-        self,
-        joints: int = 16,
-        stacks: int = 8,
-        residuals: int = 1,
-        features: int = 256,
-        depth: int = 4,
-        supervision: str = "all",
-        sigma: float = 1.0,
-        unlabelled: str = "zero",
-        activation: str = "linear",
-    ):
-        _check_arguments(joints, stacks, residuals, features, depth, supervision, sigma, unlabelled)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, found {activation!r}")
-        midway = supervision == "upsampling"
-        strides = [16, 8, 4] if midway else [4] * stacks
-        supervised = [stacks - 1] if supervision == "last" else list(range(len(strides)))
-        arguments = {
-            "joints": joints, "stacks": stacks, "residuals": residuals, "features": features, "depth": depth,
-            "supervision": supervision, "sigma": sigma, "unlabelled": unlabelled,
-            "activation": activation,
-        }  # fmt: skip
-        super().__init__(joints, strides, 4 * 2**depth, supervised, arguments)
-        self.sigma, self.unlabelled = sigma, unlabelled
+    joints: int = 16
+    stacks: int = 8
+    residuals: int = 1
+    features: int = 256
+    depth: int = 4
+    supervision: str = "all"
+    sigma: float = 1.0
+    unlabelled: str = "zero"
 
+    def __post_init__(self) -> None:
+        require_counts(self, "joints", "stacks", "residuals", "depth")
+        require_multiple(self, "features", 8)
+        require_positive(self, "sigma", "cells")
+        require_choice(self, "supervision", SUPERVISIONS)
+        require_choice(self, "unlabelled", UNLABELLED)
+        if self.supervision == "upsampling" and (self.stacks != 1 or self.depth < 3):
+            raise ValueError(
+                "supervision 'upsampling' is HG-Int, one stack of depth >= 3, "
+                f"found {self.stacks} and {self.depth}"
+            )
+
+
+class StackedHourglass(PoseNetwork):
+    """The network of the paper: a stem from 256 to 64 px, then `stacks` hourglasses end to end.
+
+    Takes the fields of `HourglassConfig`, as in `StackedHourglass(joints=16, stacks=2)`; a config
+    that exists already goes to `StackedHourglass.from_config`.
+
+    Images (B, 3, H, W) with H and W multiples of 4 x 2^depth; every stage (B, J, H/4, W/4), except
+    that supervision "upsampling" gives strides 16, 8, 4. As in the authors' code, images are not
+    normalised.
+    """
+
+    config: HourglassConfig
+
+    @configured_by(HourglassConfig)
+    def __init__(self, config: HourglassConfig):
+        strides = [16, 8, 4] if config.supervision == "upsampling" else [4] * config.stacks
+        stages = list(range(len(strides)))
+        supervised = stages[-1:] if config.supervision == "last" else stages
+        super().__init__(config, strides, 4 * 2**config.depth, supervised)
+
+        features = config.features
         self.stem = nn.Sequential(
             nn.Conv2d(3, features // 4, 7, stride=2, padding=3),  # 256 -> 128 px
             nn.BatchNorm2d(features // 4),
@@ -94,20 +107,33 @@ class StackedHourglass(PoseNetwork):
         )
         self.hourglasses = nn.ModuleList()
         self.predictions = nn.ModuleList()
-        for stack in range(stacks):
-            last = stack == stacks - 1
-            # Figure 8's HG-Int predicts at strides 8 and 16, one and two levels below the output.
-            predicting = {depth - 1, depth - 2} if midway else set()
-            self.hourglasses.append(Hourglass(depth, residuals, features, joints, predicting, activation))
-            self.predictions.append(Prediction(residuals, features, joints, not last, activation))
+        for stack in range(config.stacks):
+            if config.supervision == "upsampling":
+                self.hourglasses.append(
+                    SupervisedHourglass(config.depth, config.residuals, features, config.joints)
+                )
+            else:
+                self.hourglasses.append(Hourglass(config.depth, config.residuals, features))
+            merge = stack < config.stacks - 1  # there is a next hourglass
+            self.predictions.append(HeatmapHead(config.residuals, features, config.joints, merge))
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         self.check_images(images)
-        stages: list[torch.Tensor] = []
         x = self.stem(images)  # (B, F, H/4, W/4)
-        for hourglass, prediction in zip(self.hourglasses, self.predictions, strict=True):
-            x = prediction(x, hourglass(x, stages), stages)
+        if self.config.supervision == "upsampling":
+            return self._single_hourglass(x)
+        stages = []
+        for hourglass, head in zip(self.hourglasses, self.predictions, strict=True):
+            features = hourglass(x)  # (B, F, H/4, W/4)
+            x, heatmaps = head(x, features)  # (B, F, H/4, W/4), (B, J, H/4, W/4)
+            stages.append(heatmaps)
         return stages
+
+    def _single_hourglass(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """HG-Int of Figure 8: heatmaps from inside the hourglass, coarsest first, then from its end."""
+        features, stages = self.hourglasses[0](x)
+        _, heatmaps = self.predictions[0](x, features)
+        return [*stages, heatmaps]
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Mean-squared error of every supervised stage against the same joints, summed over stages."""
@@ -116,58 +142,48 @@ class StackedHourglass(PoseNetwork):
         for k in self.supervised:
             predicted = stages[k].float()  # (B, J, h, w)
             target = encode_heatmaps(
-                to_map(keypoints, self.strides[k]), visibility, predicted.shape[-2:], self.sigma
+                to_map(keypoints, self.strides[k]), visibility, predicted.shape[-2:], self.config.sigma
             )
             error = (predicted - target).square()
-            if self.unlabelled == "ignore":
+            if self.config.unlabelled == "ignore":
                 error = error * (visibility > 0)[..., None, None]
             total = total + error.mean()
         return total
 
 
 class Hourglass(nn.Module):
-    """Figure 3, recursively: an hourglass holds a smaller hourglass, down to plain residuals.
+    """Figure 3, recursively: an hourglass holds a smaller hourglass, and the smallest plain residuals.
 
-    Maps (B, F, H, W) to the same shape. `predicting` names the inner depths after whose upsampled
-    result joints are predicted midway (HG-Int); their maps are appended to `stages`.
+    depth : halvings. count : residual modules at each box. (B, F, H, W) -> (B, F, H, W), with H and W
+    multiples of 2^depth.
     """
 
-    def __init__(
-        self, depth: int, count: int, features: int, joints: int, predicting: set[int], activation="linear"
-    ):
+    def __init__(self, depth: int, count: int, features: int):
         super().__init__()
         self.upper = residuals(count, features)
         self.down = residuals(count, features)
         self.inner: nn.Module
         if depth > 1:
-            self.inner = Hourglass(depth - 1, count, features, joints, predicting, activation)
+            self.inner = Hourglass(depth - 1, count, features)
         else:
             self.inner = residuals(count, features)  # the lowest resolution, 4x4
-        midway = depth - 1 in predicting
-        self.midway = Prediction(count, features, joints, True, activation) if midway else None
         self.up = residuals(count, features)
 
-    def forward(self, x: torch.Tensor, stages: list[torch.Tensor]) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         upper = self.upper(x)  # (B, F, H, W), kept at full size
         low = self.down(max_pool2d(x, 2))  # (B, F, H/2, W/2)
-        inner = self.inner(low, stages) if isinstance(self.inner, Hourglass) else self.inner(low)
-        if self.midway is not None:
-            inner = self.midway(low, inner, stages)
-        lower = interpolate(self.up(inner), scale_factor=2.0, mode="nearest")
-        return upper + lower
+        low = self.up(self.inner(low))
+        return upper + interpolate(low, scale_factor=2.0, mode="nearest")
 
 
-class Prediction(nn.Module):
-    """Figure 4 right: predict heatmaps and, unless this is the end, bring them back as features.
+class HeatmapHead(nn.Module):
+    """Figure 4 right: heatmaps from an hourglass's features, and the merge of both into what comes next.
 
-    `entering` is what went into the hourglass, `leaving` what came out, both (B, F, H, W). The
-    heatmaps (B, J, H, W) are appended to `stages`; the sum of `entering`, the remapped features and
-    the remapped heatmaps goes on.
+    count : residual modules. merge : False after the last hourglass.
     """
 
-    def __init__(self, count: int, features: int, joints: int, merge: bool, activation: str = "linear"):
+    def __init__(self, count: int, features: int, joints: int, merge: bool = True):
         super().__init__()
-        self.activation = ACTIVATIONS[activation]
         self.features = nn.Sequential(
             *residuals(count, features),
             nn.Conv2d(features, features, 1),
@@ -180,31 +196,42 @@ class Prediction(nn.Module):
             self.remap_features = nn.Conv2d(features, features, 1)
             self.remap_heatmaps = nn.Conv2d(joints, features, 1)
 
-    def forward(
-        self, entering: torch.Tensor, leaving: torch.Tensor, stages: list[torch.Tensor]
-    ) -> torch.Tensor:
-        features = self.features(leaving)
-        heatmaps = self.activation(self.heatmaps(features))
-        stages.append(heatmaps)
-        if not self.merge:
-            return features
-        return entering + self.remap_features(features) + self.remap_heatmaps(heatmaps)
+    def forward(self, x: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """An hourglass's input x and output features, (B, F, H, W) -> the next x, heatmaps (B, J, H, W)."""
+        features = self.features(features)
+        heatmaps = self.heatmaps(features)
+        if self.merge:
+            x = x + self.remap_features(features) + self.remap_heatmaps(heatmaps)
+        return x, heatmaps
 
 
-def _check_arguments(joints, stacks, residuals, features, depth, supervision, sigma, unlabelled):
-    counts = {"joints": joints, "stacks": stacks, "residuals": residuals, "depth": depth}
-    for name, value in counts.items():
-        if not (isinstance(value, int) and value >= 1):
-            raise ValueError(f"{name} must be a whole number >= 1, found {value!r}")
-    if not (isinstance(features, int) and features >= 8 and features % 8 == 0):
-        raise ValueError(f"features must be a multiple of 8, found {features!r}")
-    if not sigma > 0:
-        raise ValueError(f"sigma must be > 0 cells, found {sigma!r}")
-    if supervision not in SUPERVISIONS:
-        raise ValueError(f"supervision must be one of {', '.join(SUPERVISIONS)}, found {supervision!r}")
-    if unlabelled not in UNLABELLED:
-        raise ValueError(f"unlabelled must be one of {', '.join(UNLABELLED)}, found {unlabelled!r}")
-    if supervision == "upsampling" and (stacks != 1 or depth < 3):
-        raise ValueError(
-            f"supervision 'upsampling' is HG-Int, one stack of depth >= 3, found {stacks} and {depth}"
-        )
+class SupervisedHourglass(nn.Module):
+    """HG-Int of Figure 8: an hourglass that predicts inside as well, each time after upsampling.
+
+    heads : how many of the hourglasses inside it are followed by a head; 2 predict at strides 16 and 8.
+    """
+
+    def __init__(self, depth: int, count: int, features: int, joints: int, heads: int = 2):
+        super().__init__()
+        self.upper = residuals(count, features)
+        self.down = residuals(count, features)
+        self.inner: nn.Module
+        if heads > 1:
+            self.inner = SupervisedHourglass(depth - 1, count, features, joints, heads - 1)
+        else:
+            self.inner = Hourglass(depth - 1, count, features)
+        self.midway = HeatmapHead(count, features, joints)
+        self.up = residuals(count, features)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """(B, F, H, W) -> the same shape, and heatmaps (B, J, h, w), coarsest first."""
+        upper = self.upper(x)
+        low = self.down(max_pool2d(x, 2))
+        stages: list[torch.Tensor] = []
+        if isinstance(self.inner, SupervisedHourglass):
+            inner, stages = self.inner(low)
+        else:
+            inner = self.inner(low)
+        low, heatmaps = self.midway(low, inner)
+        low = self.up(low)
+        return upper + interpolate(low, scale_factor=2.0, mode="nearest"), [*stages, heatmaps]

@@ -1,12 +1,13 @@
 """What every pose network of the package is: images in, one set of heatmaps a stage out.
 
-A network knows nothing of data, files or training. Whoever holds one asks for `heatmaps` and
-`loss`; nothing outside `models/` reads a raw stage.
+A network knows nothing of data, files or training. Its users ask for `heatmaps` and `loss`; nothing
+outside `models/` reads a raw stage.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -19,27 +20,35 @@ class PoseNetwork(nn.Module):
 
     Attributes
     ----------
+    config : the arguments, as a frozen dataclass with at least `joints`.
     joints : number J of joints.
     strides : crop px for one cell of each stage's maps, first to last.
     multiple : images' heights and widths are multiples of this.
     supervised : the stages (numbers from 0) that carry a loss; may be changed between phases.
-    arguments : what the constructor was called with, so that a weights file can rebuild it.
     skeleton, size, crop_rule : names of the joints, input px and how crops were cut, noted by
         training and by `minipose.load`; None before.
     """
 
-    def __init__(
-        self, joints: int, strides: list[int], multiple: int, supervised: list[int], arguments: dict[str, Any]
-    ):
+    def __init__(self, config: Any, strides: list[int], multiple: int, supervised: list[int]):
         super().__init__()
-        self.joints = joints
+        self.config = config
+        self.joints: int = config.joints
         self.strides = strides
         self.multiple = multiple
         self.supervised = supervised
-        self.arguments = arguments
         self.skeleton: Skeleton | None = None
         self.size: int | None = None
         self.crop_rule = ""
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self:
+        """The network that this config describes: `cls` called with the config's fields."""
+        return cls(**asdict(config))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The config's fields by name, for a weights file: `type(network)(**network.arguments)` is alike."""
+        return asdict(self.config)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Images (B, 3, H, W), float in [0, 1] -> stage k's (B, C >= J, H/strides[k], W/strides[k])."""
@@ -75,7 +84,7 @@ class PoseNetwork(nn.Module):
             )
 
     def check_labels(self, images: int, keypoints: torch.Tensor, visibility: torch.Tensor) -> None:
-        """Raise `ValueError` unless keypoints are (B, J, 2) and visibility (B, J) of so many images."""
+        """Raise `ValueError` unless keypoints are (B, J, 2) and visibility (B, J), for this many images."""
         expected = (images, self.joints)
         if keypoints.shape != (*expected, 2) or visibility.shape != expected:
             raise ValueError(

@@ -8,12 +8,15 @@ Axes: B samples, J parts (the joints), H x W cells.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, interpolate
 
 from minipose.heatmaps import encode_heatmaps, to_map
 from minipose.models.backbones import MEAN, STD, VGG, ResNet
+from minipose.models.config import configured_by, require_choice, require_counts, require_positive
 from minipose.models.network import PoseNetwork
 from minipose.models.residual import Residual, residuals
 
@@ -26,14 +29,16 @@ NORMAL_SIZE = 256
 BETWEEN = {"pelvis": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "right_shoulder")}
 
 
-class PartHeatmapRegression(PoseNetwork):
-    """Stage 1 detects, stage 2 regresses: `detector` and `regressor` (Figure 1).
+@dataclass(frozen=True)
+class PartHeatmapRegressionConfig:
+    """Arguments of `PartHeatmapRegression`; the defaults are the paper's best network.
 
     Parameters
     ----------
     joints : number of parts J.
     backbone : "resnet152", section 3.2, for crops of 256 px; "vgg16", section 3.1, for 384 px (the paper's
-        380 is no multiple of its 32 px); "small" and "small-vgg", both again for CPUs and about 96 px.
+        380 is not a multiple of its 32 px); "small" and "small-vgg", small forms of both for CPUs and about
+        96 px.
     first : "detection", discs of the visible parts; "regression", what the second network is asked for,
         without a sigmoid: "Regression + regression" of Table 5, or stage 1 alone, "Regression only".
     image : the second network sees the image beside the heatmaps (Figure 1), or heatmaps only.
@@ -44,6 +49,31 @@ class PartHeatmapRegression(PoseNetwork):
         "artificial": pelvis and thorax are put halfway between both hips and both shoulders, seen if both
         are; any other is asked for nowhere. (The paper does not say how it made up its points.)
 
+    Raises `ValueError` for a value that is not possible.
+    """
+
+    joints: int = 16
+    backbone: str = "resnet152"
+    first: str = "detection"
+    image: bool = True
+    radius: float = 10.0
+    sigma: float = 5.0
+    unlabelled: str = "ignore"
+
+    def __post_init__(self) -> None:
+        require_counts(self, "joints")
+        require_choice(self, "backbone", BACKBONES)
+        require_choice(self, "first", FIRST)
+        require_choice(self, "unlabelled", UNLABELLED)
+        require_positive(self, "radius", "px")
+        require_positive(self, "sigma", "px")
+
+
+class PartHeatmapRegression(PoseNetwork):
+    """Stage 1 detects, stage 2 regresses: `detector` and `regressor` (Figure 1).
+
+    Takes the fields of `PartHeatmapRegressionConfig`, as in `PartHeatmapRegression(backbone="vgg16")`.
+
     Images (B, 3, H, W) with H and W multiples of `multiple`; stage 1 (B, J, H/4, W/4), with "small"
     H/2, W/2, stage 2 (B, J, H, W). Stage 1's raw values are logits where it detects.
 
@@ -52,26 +82,14 @@ class PartHeatmapRegression(PoseNetwork):
     loss.
     """
 
-    def __init__(
-        self,
-        joints: int = 16,
-        backbone: str = "resnet152",
-        first: str = "detection",
-        image: bool = True,
-        radius: float = 10.0,
-        sigma: float = 5.0,
-        unlabelled: str = "ignore",
-    ):
-        _check_arguments(joints, backbone, first, radius, sigma, unlabelled)
-        arguments = {
-            "joints": joints, "backbone": backbone, "first": first, "image": image, "radius": radius,
-            "sigma": sigma, "unlabelled": unlabelled,
-        }  # fmt: skip
+    config: PartHeatmapRegressionConfig
+
+    @configured_by(PartHeatmapRegressionConfig)
+    def __init__(self, config: PartHeatmapRegressionConfig):
+        joints, backbone = config.joints, config.backbone
         coarse, multiple = {"resnet152": (4, 64), "small": (2, 16)}.get(backbone, (4, 32))
-        super().__init__(joints, [coarse, 1], multiple, [0, 1], arguments)
-        self.first, self.image = first, image
-        self.radius, self.sigma, self.unlabelled = radius, sigma, unlabelled
-        seen = joints + 3 if image else joints
+        super().__init__(config, [coarse, 1], multiple, [0, 1])
+        seen = joints + 3 if config.image else joints
         self.detector: nn.Module
         self.regressor: ResidualRegressor | ConvolutionalRegressor
         if backbone == "resnet152":
@@ -95,17 +113,17 @@ class PartHeatmapRegression(PoseNetwork):
         if self.training and 1 not in self.supervised:
             return [found]
         stride = self.regressor.stride
-        heatmaps = found.sigmoid() if self.first == "detection" else found
+        heatmaps = found.sigmoid() if self.config.first == "detection" else found
         size = (images.shape[2] // stride, images.shape[3] // stride)
         seen = interpolate(heatmaps, size, mode="bilinear")
-        if self.image:
+        if self.config.image:
             seen = torch.cat((seen, avg_pool2d(images, stride) if stride > 1 else images), dim=1)
         return [found, self.regressor(seen)]
 
     def heatmaps(self, stages):
         """Detections as probabilities, confidence maps as they are."""
         maps = super().heatmaps(stages)
-        return [maps[0].sigmoid(), *maps[1:]] if self.first == "detection" else maps
+        return [maps[0].sigmoid(), *maps[1:]] if self.config.first == "detection" else maps
 
     def targets(self, stage: int, keypoints, visibility, size: tuple[int, int]) -> torch.Tensor:
         """What maps of this (height, width) should show (B, J, h, w): discs of visible parts, or Gaussians.
@@ -114,25 +132,25 @@ class PartHeatmapRegression(PoseNetwork):
         """
         stride = self.strides[stage]
         points = to_map(keypoints, stride)
-        if stage == 0 and self.first == "detection":
-            radius = self.radius * size[0] / NORMAL_SIZE  # both in cells and in px: the stride cancels
+        if stage == 0 and self.config.first == "detection":
+            radius = self.config.radius * size[0] / NORMAL_SIZE  # both in cells and in px: the stride cancels
             return encode_discs(points, visibility == 2, size, radius)
-        return encode_heatmaps(points, visibility, size, self.sigma / stride)
+        return encode_heatmaps(points, visibility, size, self.config.sigma / stride)
 
     def loss(self, stages, keypoints, visibility, others=None):
         """Equations 1 (with its minus) and 2: sums over cells, means over parts and over samples."""
         self.check_labels(len(stages[0]), keypoints, visibility)
-        if self.unlabelled == "artificial":
+        if self.config.unlabelled == "artificial":
             keypoints, visibility = self.artificial(keypoints, visibility)
         total = torch.zeros((), device=stages[0].device)
         for k in self.supervised:
             raw = stages[k].float()  # (B, J, h, w)
             target = self.targets(k, keypoints, visibility, raw.shape[-2:])
-            if k == 0 and self.first == "detection":
+            if k == 0 and self.config.first == "detection":
                 error = binary_cross_entropy_with_logits(raw, target, reduction="none")
             else:
                 error = (raw - target).square()
-            if self.unlabelled == "ignore":
+            if self.config.unlabelled == "ignore":
                 error = error * (visibility > 0)[..., None, None]
             total = total + error.sum() / visibility.numel()
         return total
@@ -186,7 +204,7 @@ class ConvolutionalDetector(nn.Module):
 class ResidualRegressor(nn.Module):
     """Figure 6 and Table 4: one hourglass, whose upsampling is learned, and back to the input's size.
 
-    D1 has stride 4, the three modules behind it widen to the hourglass's features as in its authors' code.
+    D1 has stride 4, the three modules after it widen to the hourglass's features as in its authors' code.
     The table gives no kernel for the last deconvolution: it is that of Table 2.
     """
 
@@ -306,16 +324,3 @@ def encode_discs(points, visible, size: tuple[int, int], radius: float) -> torch
     square = (cells - points[..., None]).square()  # (B, J, 2, max)
     distance = square[..., 1, :height, None] + square[..., 0, None, :width]
     return (visible[..., None, None] & (distance <= max(radius**2, 0.5))).float()
-
-
-def _check_arguments(joints, backbone, first, radius, sigma, unlabelled):
-    if not (isinstance(joints, int) and joints >= 1):
-        raise ValueError(f"joints must be a whole number >= 1, found {joints!r}")
-    for name, value, known in (
-        ("backbone", backbone, BACKBONES), ("first", first, FIRST), ("unlabelled", unlabelled, UNLABELLED)
-    ):  # fmt: skip
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, found {value!r}")
-    for name, value in {"radius": radius, "sigma": sigma}.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be > 0 px, found {value!r}")

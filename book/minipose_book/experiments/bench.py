@@ -150,14 +150,21 @@ class Bench:
         """The people of a plan: part "train", "watched" or "unseen"; nobody is in two of them."""
         return _people(plan, part, None if self.root is None else str(self.root))
 
-    def hourglass(self, plan: Plan, stacks: int, residuals: int = 1, **more: Any) -> StackedHourglass:
+    def hourglass(
+        self,
+        plan: Plan,
+        stacks: int,
+        residuals: int = 1,
+        kind: type[StackedHourglass] = StackedHourglass,
+        **more: Any,
+    ) -> StackedHourglass:
         """A stacked hourglass that fits the plan; LSPET's unlabelled joints carry no loss."""
         usual: dict[str, Any] = {
             "joints": len(self.people(plan, "watched").skeleton), "stacks": stacks, "residuals": residuals,
             "features": plan.features, "depth": plan.depth,
             "unlabelled": "ignore" if plan.data == "lspet" else "zero",
         }  # fmt: skip
-        return StackedHourglass(**usual | more)
+        return kind(**usual | more)
 
     def train(
         self,

@@ -21,6 +21,7 @@ from minipose_book.experiments.bench import (
     weights,
 )
 from minipose_book.experiments.measures import accuracy, curve, openings, scores, settings
+from minipose_book.experiments.variants import ActivatedHourglass
 
 # On people of LSPET, mean PCK@0.2 over the 12 limb joints: two published networks of mobile size, one in wide
 # use, and two annotators with one another. Handed to us with the project; no command measures them.
@@ -109,7 +110,7 @@ def systems(bench: Bench) -> Findings:
             adam,
         ),
         "student report's hourglass, 4 stacks": (
-            lambda: bench.hourglass(plan, 4, activation="sigmoid"),
+            lambda: bench.hourglass(plan, 4, kind=ActivatedHourglass, activation="sigmoid"),
             replace(adam, learning_rate=1e-3 if on_gpu else 5e-3, schedule="step"),
         ),
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from minipose.heatmaps import encode_heatmaps, to_map
 from minipose.io.errors import InputError
-from minipose.models.hourglass import Prediction, StackedHourglass
+from minipose.models.hourglass import HeatmapHead, StackedHourglass
 from minipose.models.network import PoseNetwork
 from minipose.models.residual import Residual
 
@@ -20,18 +22,39 @@ class EarlyHourglass(StackedHourglass):
 
     def __init__(self, **arguments):
         super().__init__(stacks=1, supervision="last", **arguments)
-        features = self.arguments["features"]
-        self.early = Prediction(self.arguments["residuals"], features, self.joints, merge=True)
+        self.early = HeatmapHead(self.config.residuals, self.config.features, self.joints)
         self.strides, self.supervised = [4, 4], [0, 1]
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         self.check_images(images)
-        stages: list[torch.Tensor] = []
         x = self.stem(images)
-        x = self.early(x, x, stages)
-        x = self.hourglasses[0](x, stages)
-        self.predictions[0](x, x, stages)
-        return stages
+        x, early = self.early(x, x)
+        _, final = self.predictions[0](x, self.hourglasses[0](x))
+        return [early, final]
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU}
+
+
+class ActivatedHourglass(StackedHourglass):
+    """The student report's section 4.4: every stage's heatmaps pass through a sigmoid or a ReLU.
+
+    activation : "sigmoid" or "relu"; the rest is as in `HourglassConfig`. The next hourglass gets the
+    heatmaps after it, too.
+    """
+
+    def __init__(self, activation: str, **arguments: Any):
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, found {activation!r}")
+        super().__init__(**arguments)
+        self.activation = activation
+        for head in self.modules():
+            if isinstance(head, HeatmapHead):
+                head.heatmaps = nn.Sequential(head.heatmaps, ACTIVATIONS[activation]())  # type: ignore[assignment]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return super().arguments | {"activation": self.activation}
 
 
 class Plain(nn.Module):
@@ -132,8 +155,8 @@ class CoordinateRegression(PoseNetwork):
     """
 
     def __init__(self, trunk: StackedHourglass):
-        super().__init__(trunk.joints, [4], trunk.multiple, [0], trunk.arguments)
-        features = trunk.arguments["features"]
+        super().__init__(trunk.config, [4], trunk.multiple, [0])
+        features = trunk.config.features
         trunk.predictions[-1].heatmaps = nn.Identity()
         self.trunk = trunk
         self.head = nn.Sequential(

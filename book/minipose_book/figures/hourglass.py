@@ -16,7 +16,7 @@ from minipose.data.sample import Sample
 from minipose.evaluation import evaluate
 from minipose.inference import evaluating, stage_heatmaps, to_float
 from minipose.models.convolutional_pose_machine import NORMAL_SIZE, ConvolutionalPoseMachine
-from minipose.models.hourglass import Hourglass, StackedHourglass
+from minipose.models.hourglass import Hourglass, StackedHourglass, SupervisedHourglass
 from minipose.models.network import PoseNetwork
 from minipose_book.experiments import records
 from minipose_book.figures.moving import SCENES, UNSEEN, Moving, pack, picture, rounded
@@ -233,7 +233,7 @@ def beliefs(scene: int = 48, network: str = "cpm3-puppets", side: str = "right",
         "is decoded."
     )
     data = {"cells": cells, "grid": grid, "size": size, "stride": stride, "pairs": pairs, "source": source}
-    sigma = machine.sigma * size / NORMAL_SIZE / stride
+    sigma = machine.config.sigma * size / NORMAL_SIZE / stride
     return Moving("beliefs", data | {"image": picture(pixels), "sigma": sigma})
 
 
@@ -268,14 +268,17 @@ def _levels(network: PoseNetwork, images: torch.Tensor) -> dict[str, torch.Tenso
     hooks = []
 
     def watch(module: torch.nn.Module, name: str) -> None:
-        hooks.append(module.register_forward_hook(lambda _, __, values: found.setdefault(name, values)))
+        def keep(_, __, values) -> None:
+            found[name] = values[0] if isinstance(values, tuple) else values  # HG-Int's has stages as well
+
+        hooks.append(module.register_forward_hook(keep))
 
     watch(network.stem, "before the hourglass")
     hourglass, depth = network.hourglasses[0], 1
     ascent = [(hourglass, "the hourglass's result")]
-    while isinstance(hourglass, Hourglass):
+    while isinstance(hourglass, Hourglass | SupervisedHourglass):
         watch(hourglass.down, f"down, halved {depth} x")
-        if isinstance(hourglass.inner, Hourglass):
+        if isinstance(hourglass.inner, Hourglass | SupervisedHourglass):
             ascent.append((hourglass.inner, f"up, halved {depth} x"))
         else:
             watch(hourglass.inner, "the bottom")

@@ -20,7 +20,6 @@ from minipose import heatmaps as codec
 from minipose.data.sample import PoseDataset
 from minipose.evaluation import evaluate
 from minipose.inference import evaluating, to_float, to_photo
-from minipose.models.hourglass import ACTIVATIONS
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
 from minipose_book.experiments.bench import LARGE, SMALL, Bench, Findings, Plan, Run
@@ -28,6 +27,7 @@ from minipose_book.experiments.lee2020.augmentation import LEVELS
 from minipose_book.experiments.measures import accuracy, curve, of_people, openings, settings, spread
 from minipose_book.experiments.newell2016.flip_test import Answers
 from minipose_book.experiments.trained_networks import timed
+from minipose_book.experiments.variants import ACTIVATIONS, ActivatedHourglass
 
 SMALL_REPORT = replace(
     SMALL, people=2000, watched=200, epochs=16, skeleton="coco", optimizer="adam", learning_rate=5e-3,
@@ -49,9 +49,10 @@ def activations(bench: Bench) -> Findings:
     plan, seeds = bench.plan(SMALL_REPORT, LARGE_REPORT), seeds_of(bench)
     runs = {
         name: [plain(bench, plan, seed) if name == "linear" else variant(
-            bench, f"report-{name}", partial(bench.hourglass, plan, 2, activation=name), plan, seed
+            bench, f"report-{name}",
+            partial(bench.hourglass, plan, 2, kind=ActivatedHourglass, activation=name), plan, seed,
         ) for seed in seeds]
-        for name in ACTIVATIONS
+        for name in ("linear", *ACTIVATIONS)
     }  # fmt: skip
     results = {name: outcome(bench, plan, several) for name, several in runs.items()}
     for name, several in runs.items():

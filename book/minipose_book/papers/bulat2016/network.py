@@ -48,7 +48,7 @@ def _discs(_) -> Found:
 
 
 def _radius(_) -> Found:
-    radius = instance("resnet152").radius
+    radius = instance("resnet152").config.radius
     body = 300 * NORMAL_SIZE / 380
     return Found(
         f"{radius:.0f} px of a crop of {NORMAL_SIZE} px, in which a body has {body:.0f} px, as 300 in 380.",
@@ -57,7 +57,7 @@ def _radius(_) -> Found:
 
 
 def _gaussians(_) -> Found:
-    asked, sigma = _asked(1), instance("resnet152").sigma
+    asked, sigma = _asked(1), instance("resnet152").config.sigma
     return Found(
         f"Of a visible, an occluded and an unlabelled part {sum(asked)} have a Gaussian, of {sigma:.0f} px.",
         asked == [True, True, False] and sigma == 5,

@@ -134,7 +134,7 @@ PLACES = (
     Place(
         "4.4",
         "Linear, sigmoid, ReLU",
-        (f"{REPORT}:activations", "minipose.models.hourglass:Prediction"),
+        (f"{REPORT}:activations", "minipose_book.experiments.variants:ActivatedHourglass"),
         (RECORD,),
         CHAPTER,
         "What comes out last",

@@ -41,7 +41,7 @@ PLACES = (
     Place(
         "3.1",
         "Heatmaps by two rounds of 1x1 convolutions",
-        (f"{MODEL}:Prediction",),
+        (f"{MODEL}:HeatmapHead",),
         ("test_models.py::test_every_stage_has_its_shape",),
         "stacking",
         "Build it",
@@ -85,7 +85,7 @@ PLACES = (
     Place(
         "3.3, Figure 4 right",
         "The merge: heatmaps go back into the features",
-        (f"{MODEL}:Prediction.forward",),
+        (f"{MODEL}:HeatmapHead.forward",),
         ("test_models.py::test_the_prediction_of_a_stage_feeds_the_next",),
         "stacking",
         "The merge",
@@ -244,6 +244,7 @@ PLACES = (
         "4.2, Figure 8",
         "HG, HG-Int, HG-Stacked, HG-Stacked-Int",
         (
+            f"{MODEL}:SupervisedHourglass",
             "minipose_book.experiments.newell2016.stacking:stacking",
             "minipose_book.experiments.measures:limbs",
         ),
