@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,7 +30,7 @@ from minipose.checkpoints import (
     save_weights,
 )
 from minipose.data.sample import PoseDataset
-from minipose.errors import InputError
+from minipose.errors import InputError, InputWarning
 from minipose.evaluation import evaluate
 from minipose.inference import place, prepare
 from minipose.models.network import PoseNetwork
@@ -74,10 +75,11 @@ def train(
         `batch` is the crops of one step, over all processes.
     accumulate : micro-batches in which each process takes its part of a step, for want of memory or
         of processes: BatchNorm sees one at a time, and P processes equal one with accumulate=P.
-    schedule : "plateau" divides the rate by 5, once, when validation PCK (or else the training loss)
-        has not improved for `patience` epochs; "cosine" lets it fall to zero over all epochs; "warmup"
-        is the cosine after a linear rise over the first twentieth, which wide networks need; "step" is the
-        student report's, a tenth of the rate (5e-3, then 5e-4, with "adam") from two thirds of them on.
+    schedule : "plateau" divides the rate by 5, once, when validation PCK (or else the training loss, also
+        where nobody can be measured) has not improved for `patience` epochs; "cosine" lets it fall to zero
+        over all epochs; "warmup" is the cosine after a linear rise over the first twentieth, which wide
+        networks need; "step" is the student report's, a tenth of the rate (5e-3, then 5e-4, with "adam")
+        from two thirds of them on.
     augment : a recipe of `augmentation`. seed : of order and draws; on a CPU the weights repeat with it.
     resident : keep everybody's surroundings on the device and cut crops there (`Resident`), which only
         pays on a GPU: there it takes the loader's place and its `workers`.
@@ -202,6 +204,8 @@ def train(
             _stop("the last step left a weight that is no number", epoch, dataset, samples)
         if main:
             row |= accuracies(network, validation, size, batch, device, workers)
+            if validation is not None and not history and math.isnan(row["pck"]):
+                warn_unmeasured(validation, schedule)
         row["seconds"] = time.perf_counter() - started
         # Accuracies decide the learning rate, so that all must have them.
         history.append(row := distributed.from_main(row, everybody))
@@ -278,6 +282,14 @@ def accuracies(network, validation, size, batch, device, workers) -> dict[str, f
         for stage in range(len(found.stages))
     ]
     return {f"pck_stage_{k + 1}": mean for k, mean in enumerate(means)} | {"pck": means[-1]}
+
+
+def warn_unmeasured(validation: PoseDataset, schedule: str) -> None:
+    """Say once that the validation PCK is no number, and what takes its place."""
+    ruler = validation.rulers.get(validation.normalizer, "")
+    text = f"nobody in the validation set has a labelled {validation.normalizer} ({ruler}), so its PCK is NaN"
+    follows = "; the plateau schedule follows the training loss instead" if schedule == "plateau" else ""
+    warnings.warn(InputWarning(text + follows), stacklevel=4)  # whoever called train
 
 
 def describe(row: dict[str, float], epochs: int, validation: PoseDataset | None) -> str:

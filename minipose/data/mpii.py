@@ -9,6 +9,7 @@ that is not labelled is missing from the release and has coordinates <= 0 in the
 from __future__ import annotations
 
 import math
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import inside, read_json
+from minipose.data.files import as_number, inside, read_json
 from minipose.data.mpii_release import ABSURD, read_release, within_a_photo
-from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
+from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, warn_left_out
 from minipose.data.sizes import person_sizes
 from minipose.errors import InputError
 from minipose.images import read_photo
@@ -56,13 +57,27 @@ class MPII(PoseDataset):
         if release and split != "all":
             raise InputError(self.annotations, "split", "all; the JSON list alone knows the split", split)
         records = read_release(self.annotations) if release else _read_list(self.annotations)
-        people = []
+        wanted = {"all": (0, 1), "train": (0,), "validation": (1,)}[split]
+        self.people, reasons, number = [], Counter[str](), -1
         for number, record in enumerate(records):
-            people.append(_person(self.annotations, number, record))
+            if reason := _unusable(record, release):
+                reasons[reason] += 1
+                continue
+            if _is_validation(self.annotations, number, record) not in wanted:
+                continue
+            self.people.append(_person(self.annotations, number, record))
             if release:  # a crowd of N that were copied for each of its people would be N squared
-                people[-1] |= {"in_photo": record["in_photo"], "own": record["own"]}
-        wanted = {"all": (False, True), "train": (False,), "validation": (True,)}[split]
-        self.people = [person for person in people if person["validation"] in wanted]
+                self.people[-1] |= {"in_photo": record["in_photo"], "own": record["own"]}
+        if reasons and reasons.total() == number + 1:
+            found = ", ".join(f"{many} {why}" for why, many in reasons.items())
+            raise InputError(
+                self.annotations, "annotations", "a person with labelled joints", f"only {found}"
+            )
+        self.left_out = warn_left_out(self.annotations, number + 1, reasons)
+        boxes = {person["head_box"] is not None for person in self.people}
+        box, joints = "0.6 x the diagonal of the head box", self.rulers["head"]
+        named = {(True,): box, (False, True): f"{box}, or {joints} where there is none"}
+        self.rulers = {**self.rulers, "head": named.get(tuple(sorted(boxes)), joints)}
 
     def __len__(self) -> int:
         return len(self.people)
@@ -106,13 +121,33 @@ def _read_list(path: Path) -> list:
     return records
 
 
+def _unusable(record: Any, release: bool) -> str | None:
+    """Why a record is nobody's sample, whatever else is in it; None where it is one, or is for `_person`."""
+    rows = record["joint_self"] if isinstance(record, dict) and "joint_self" in record else ()
+    joints = _joints(rows) if rows else None
+    if rows is None or rows == [] or (joints is not None and not joints[:, 2].any()):
+        return "without a labelled joint"
+    incomplete = release and None in (record["scale_provided"], *record["objpos"])
+    return "without a scale and a centre" if incomplete else None
+
+
+def _field(path: Path, number: int, record: Any, name: str) -> Any:
+    if not isinstance(record, dict) or name not in record:
+        raise InputError(path, f"record {number}, {name}", "a field of this name")
+    return record[name]
+
+
+def _is_validation(path: Path, number: int, record: Any) -> float:
+    """0 or 1, also in quotes, in which Python takes any number for true."""
+    found = _field(path, number, record, "isValidation")
+    if (value := as_number(found)) not in (0, 1):
+        raise InputError(path, f"record {number}, isValidation", "0 or 1", found)
+    return value
+
+
 def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
     """A record, checked and counted from 0: joints (16, 3) and others (K, 16, 3) of x, y, visibility."""
-
-    def field(name: str) -> Any:
-        if not isinstance(record, dict) or name not in record:
-            raise InputError(path, f"record {number}, {name}", "a field of this name")
-        return record[name]
+    field = partial(_field, path, number, record)
 
     def wrong(name: str, expected: str) -> InputError:
         return InputError(path, f"record {number}, {name}", expected, str(field(name))[:80])
@@ -140,7 +175,6 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
         "joints": joints,
         "others": np.array(others).reshape(-1, len(SKELETON), 3),
         "head_box": head_box,
-        "validation": bool(field("isValidation")),
     }
 
 
