@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import minipose
-from minipose import distributed, report_pck, training
+from minipose import distributed, oks, report_pck, training
 from minipose.arguments import READS, RECIPES, SPLITS, UNSEEN_SEED, parser
 from minipose.checkpoints import atomic
 from minipose.crops import Crop
@@ -180,6 +180,7 @@ def evaluate(options: argparse.Namespace) -> None:
         results = coco_results(dataset, found.predicted, found.scores)
         if dataset.skeleton is SKELETON:
             report["official"] = average_precision(dataset, results)
+            report["official_ruler"] = oks.ruler(dataset)
             report["student_report"] = report_pck.both(found, dataset)
     if options.data == "lspet" and options.split != "held-out":
         print(
@@ -324,6 +325,8 @@ def _table(report: dict) -> str:
         for name, value in split["mean_over_labels"].items():
             lines.append(line(f"{name} joints, {split['metric']}, mean over labels", [value], 42))
     lines += [f"official {name:<15}{value:>18.3f}" for name, value in report.get("official", {}).items()]
+    if "official" in report:
+        lines.append(f"official area: {report['official_ruler']}")
     if theirs := report.get("student_report"):
         rulers = ", ".join(f"{count} by {name}" for name, count in theirs["rulers"].items())
         lines.append(

@@ -88,6 +88,18 @@ def average_precision(dataset: COCO, results: list[dict[str, Any]]) -> dict[str,
     return dict(zip(FIGURES, map(float, evaluation.stats), strict=True))
 
 
+def ruler(dataset: COCO) -> str:
+    """What the people that `average_precision` counts are measured by, since not every file has areas."""
+    photos = {person["image_id"] for person in dataset.people}
+    people = [person for photo in photos for person in dataset.in_photo[photo] if person["bbox"] is not None]
+    lacking = sum(not person["area"] > 0 for person in people)
+    return (
+        f"the file's areas; the box's for {lacking} of {len(people)} people"
+        if lacking
+        else "the file's areas"
+    )
+
+
 def _truth(dataset: COCO, numbers: dict[Any, int]) -> dict[str, Any]:
     """The people of the photos in `numbers`, as the reader understood the file, for the tool.
 

@@ -15,7 +15,7 @@ from minipose.skeletons import Skeleton
 
 # The person's own sides: two colours that stay apart for colour-blind readers and in grey.
 RIGHT, LEFT, MIDDLE = "#d55e00", "#0072b2", "#f0e442"
-MOST_DRAWN = 2000  # px of a picture's longer side
+MOST_DRAWN = 1600  # px of a picture's longer side
 
 
 def side_colour(joint: str) -> str:

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from scipy.io import loadmat, savemat
 
 import minipose
-from minipose import InputError, plots
+from minipose import InputError, oks, plots
 from minipose.cli import main
 from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, Packed, Puppets
 from minipose.data.files import id_key
@@ -234,7 +234,38 @@ def test_two_categories_of_one_id(tmp_path):
     assert len(read(tmp_path, annotation(), categories=[PERSON, PERSON])) == 1
 
 
+def test_people_without_named_joints_beside_animals_with_joints(tmp_path):
+    person = without(PERSON, "keypoints", "skeleton")
+    people = annotation(), annotation(id=8, category_id=2)
+    assert [p["id"] for p in read(tmp_path, *people, categories=[DOG, person]).people] == [7]
+    # A root called person that names no joints is not what is read beside a category that does.
+    athlete = PERSON | {"id": 2, "name": "athlete"}
+    assert [p["id"] for p in read(tmp_path, *people, categories=[person, athlete]).people] == [8]
+
+
 # Two of one name
+
+
+def test_mpiis_list_takes_numbers_in_quotes_and_knows_its_photos(tmp_path):
+    rows = [[str(10.0 + j), str(20 + j), "1"] for j in range(16)]
+    record = {
+        "img_paths": "a.png", "objpos": ["31", "41.0"], "scale_provided": "0.5", "joint_self": rows,
+        "isValidation": "0", "img_width": 120.0, "img_height": 150.0,
+    }  # fmt: skip
+    (tmp_path / "list.json").write_text(json.dumps([record]))
+    photo(tmp_path)
+    sample = MPII(tmp_path / "list.json", tmp_path)[0]
+    assert (sample.crop.center, sample.crop.side) == ((30.0, 47.5), 125.0)
+    assert sample.image.shape == (150, 120, 3)
+    photo(tmp_path, width=60, height=75)
+    with pytest.raises(InputError, match="a.png: width x height: expected 120 x 150 px, .*, found 60 x 75"):
+        _ = MPII(tmp_path / "list.json", tmp_path)[0].image
+
+
+def test_the_official_figures_say_what_they_divide_by(tmp_path):
+    assert oks.ruler(read(tmp_path, annotation())) == "the file's areas"
+    people = annotation(), annotation(id=8, area=None), annotation(id=9, keypoints=NOBODY, area=0)
+    assert oks.ruler(read(tmp_path, *people)) == "the file's areas; the box's for 2 of 3 people"
 
 
 def test_two_photos_or_people_of_one_id(tmp_path):
@@ -597,16 +628,16 @@ def test_photos_in_other_colours(tmp_path):
 
 @pytest.mark.parametrize("size", [(4000, 3000), (3000, 4000), (4000, 10)])
 def test_a_phones_photo_is_drawn_at_bounded_size(size):
-    """12 million pixels, drawn from 2,000 px a side, in the photo's own coordinates."""
+    """12 million pixels, drawn from 1,600 px a side, in the photo's own coordinates."""
     width, height = size
     joints = np.tile([[width / 2, height / 2]], (16, 1))
     image = np.zeros((height, width, 3), np.uint8)
     axes = plots.draw_pose(image, joints, minipose.MPII)
     (drawn,) = axes.get_images()
-    assert max(drawn.get_array().shape[:2]) == 2000
+    assert max(drawn.get_array().shape[:2]) == plots.MOST_DRAWN == 1600
     assert drawn.get_extent() == [-0.5, width - 0.5, height - 0.5, -0.5]
     assert axes.get_xlim() == (-0.5, width - 0.5)
-    assert max(axes.figure.get_size_inches() * axes.figure.dpi) == pytest.approx(2000)
+    assert max(axes.figure.get_size_inches() * axes.figure.dpi) == pytest.approx(1600)
     plots.plt.close(axes.figure)
 
 

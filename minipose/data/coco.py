@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import as_number, id_key, inside, read_json
+from minipose.data.files import as_number, as_size, id_key, inside, read_json
 from minipose.data.sample import UNLABELLED, VISIBLE, PoseDataset, Sample, warn_left_out
 from minipose.data.sizes import person_sizes
 from minipose.errors import InputError
@@ -253,9 +253,7 @@ def _photos(path: Path, images: list) -> dict[str, dict[str, Any]]:
     for number, image in enumerate(images):
         if not isinstance(image, dict) or not (key := id_key(image.get("id"))):
             continue
-        width, height = as_number(image.get("width")), as_number(image.get("height"))
-        known = all(side.is_integer() and side > 0 for side in (width, height))
-        size = (int(width), int(height)) if known else None
+        size = as_size(image.get("width"), image.get("height"))
         photo = {"id": image["id"], "file_name": image.get("file_name"), "size": size}
         before = photos.setdefault(key, photo)
         if (before["file_name"], before["size"]) != (photo["file_name"], size):
@@ -266,18 +264,23 @@ def _photos(path: Path, images: list) -> dict[str, dict[str, Any]]:
 def _person_categories(path: Path, content: dict, wanted: int | str | None) -> tuple[dict, Skeleton]:
     """The categories to read, by the key of their id, and their joints; none in a file that lists none.
 
-    A file of one kind is of that kind, whatever it is called. Of several those called person are read, or
-    else those that name the joints of a skeleton of the package; never one for its place in the list.
+    Those called person are read if they name joints, else those that name the joints of a skeleton of the
+    package, else those called person, else a file's only category, whatever it is called; never one for its
+    place in the list.
     """
     listed = content.get("categories")
     listed = [c for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
     listed = [c for c in listed if id_key(c.get("id"))]
-    chosen = [c for c in listed if c.get("keypoints")] or listed
+    persons = [c for c in listed if str(c.get("name")).lower() == "person"]
+    choices = [
+        [c for c in persons if c.get("keypoints")],
+        [c for c in listed if _skeleton_of(c) is not None],
+        persons,
+        listed if len(listed) == 1 else [],
+    ]
     if wanted is not None:
-        chosen = [c for c in listed if wanted == c.get("name") or id_key(wanted) == id_key(c["id"])]
-    elif len(chosen) > 1:
-        persons = [c for c in chosen if str(c.get("name")).lower() == "person"]
-        chosen = persons or [c for c in chosen if _skeleton_of(c) is not None]
+        choices = [[c for c in listed if wanted == c.get("name") or id_key(wanted) == id_key(c["id"])]]
+    chosen: list[dict] = next(filter(None, choices), [])
     skeletons = [_skeleton_of(c) for c in chosen if c.get("keypoints")] or [SKELETON]
     if skeletons[0] is None and len(chosen) == 1:
         names = chosen[0]["keypoints"]

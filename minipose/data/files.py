@@ -99,6 +99,12 @@ def as_number(value: Any) -> float:
         return math.nan
 
 
+def as_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """(width, height) in whole px; None where a file does not say, by zeros for example."""
+    sides = as_number(width), as_number(height)
+    return (int(sides[0]), int(sides[1])) if all(s.is_integer() and s > 0 for s in sides) else None
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; of two fields of one name, as a merge by hand leaves them, JSON would keep the last."""
     fields = dict(pairs)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import as_number, inside, read_json
+from minipose.data.files import as_number, as_size, inside, read_json
 from minipose.data.mpii_release import ABSURD, read_release, within_a_photo
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, warn_left_out
 from minipose.data.sizes import person_sizes
@@ -97,7 +97,7 @@ class MPII(PoseDataset):
             sizes=sizes,
             others=self._others(person),
             id=f"{Path(photo).stem}-{number}",
-            read=partial(self._read, photo),
+            read=partial(self._read, photo, person["size"]),
             path=str(self.images / photo) if self.images else photo,
         )
 
@@ -107,10 +107,10 @@ class MPII(PoseDataset):
         rows = [rows for k, rows in enumerate(person["in_photo"]) if k != person["own"] and rows is not None]
         return np.array([_joints(each) for each in rows]).reshape(-1, len(SKELETON), 3)
 
-    def _read(self, photo: str) -> np.ndarray:
+    def _read(self, photo: str, size: tuple[int, int] | None) -> np.ndarray:
         if self.images is None:
             raise InputError(self.annotations, "images", "a folder of photos: MPII(annotations, images)")
-        return read_photo(inside(self.images, photo, self.annotations))
+        return read_photo(inside(self.images, photo, self.annotations), size)
 
 
 def _read_list(path: Path) -> list:
@@ -154,9 +154,10 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
 
     if not isinstance(field("img_paths"), str):
         raise wrong("img_paths", "a file name")
-    if not _are_numbers(field("objpos"), 2):
+    if (center := _numbers(field("objpos"), 2)) is None:
         raise wrong("objpos", "two numbers within a photo")
-    if not _are_numbers([field("scale_provided")], 1) or record["scale_provided"] <= 0:
+    scale = as_number(field("scale_provided"))
+    if not (within_a_photo(scale) and scale > 0):
         raise wrong("scale_provided", "a number > 0")
     joints = _joints(field("joint_self"))
     others = [_joints(rows) for rows in _each_of(record.get("joint_others"))]
@@ -164,14 +165,14 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
         raise wrong("joint_self", "16 rows of x, y, visible within a photo")
     if any(other is None for other in others):
         raise wrong("joint_others", "people of 16 rows of x, y, visible within a photo")
-    head_box = record.get("head_box")
-    if head_box is not None and not _are_numbers(head_box, 4):
+    head_box = _numbers(record.get("head_box"), 4)
+    if head_box is None and record.get("head_box") is not None:
         raise wrong("head_box", "four numbers within a photo")
-    x, y = record["objpos"]
     return {
         "photo": record["img_paths"],
-        "center": (x - 1, y - 1),
-        "scale": float(record["scale_provided"]),
+        "size": as_size(record.get("img_width"), record.get("img_height")),
+        "center": (center[0] - 1, center[1] - 1),
+        "scale": scale,
         "joints": joints,
         "others": np.array(others).reshape(-1, len(SKELETON), 3),
         "head_box": head_box,
@@ -201,9 +202,9 @@ def _joints(rows: Any) -> np.ndarray | None:
     return np.column_stack((points, np.where(labelled[:, 0], visibility, UNLABELLED)))
 
 
-def _are_numbers(values: Any, count: int) -> bool:
-    return (
-        isinstance(values, list)
-        and len(values) == count
-        and all(isinstance(v, int | float) and within_a_photo(v) for v in values)
-    )
+def _numbers(values: Any, count: int) -> list[float] | None:
+    """So many numbers within a photo, else None."""
+    if not isinstance(values, list) or len(values) != count:
+        return None
+    numbers = [as_number(value) for value in values]
+    return numbers if within_a_photo(*numbers) else None
