@@ -74,6 +74,12 @@ class Crop:
         height, width = photo.shape[:2]
         return cls(((width - 1) / 2, (height - 1) / 2), float(max(height, width)))
 
+    def touches(self, photo: np.ndarray) -> bool:
+        """Whether the square, however it is turned, can show a part of the photo (H, W, 3); of one crop."""
+        height, width = photo.shape[:2]
+        (x, y), reach = self.center, self.side * 0.75  # half the diagonal of a square, and a little more
+        return bool(-reach < x < width + reach and -reach < y < height + reach)
+
     def matrix(self, size: int) -> torch.Tensor:
         """(..., 3, 3) float64 on the CPU: homogeneous photo px -> crop px of an S x S crop.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -41,7 +41,8 @@ class Evaluation:
     network's skeleton lacks is NaN. scores, means : (N, J), maximum and mean of each last heatmap,
     0 for joints that the network lacks. target : (N, J, 2) photo px. visibility : (N, J).
     sizes : {"head", "torso", "box"}, (N,) px each. missing : numbers of joints that the
-    network does not predict. J and the order of joints are the data set's.
+    network does not predict. J and the order of joints are the data set's. rulers : what each size is
+    measured by.
     """
 
     stages: list[torch.Tensor]
@@ -53,6 +54,7 @@ class Evaluation:
     skeleton: Skeleton
     has_occlusion: bool
     missing: list[int]
+    rulers: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         people, joints = self.scores.shape
@@ -125,6 +127,7 @@ class Evaluation:
         return {
             "metric": f"{'PCKh' if normalizer == 'head' else 'PCK'}@{threshold}",
             "normalizer": normalizer,
+            "ruler": self.rulers.get(normalizer),
             "people": result.people,
             "left_out": result.left_out,
             "mean_over_joints": number(result.of(scored).mean),
@@ -214,4 +217,5 @@ def evaluate(
         dataset.skeleton,
         dataset.has_occlusion,
         [i for i, name in enumerate(dataset.skeleton.joints) if name not in skeleton.joints],
+        dataset.rulers,
     )

@@ -168,9 +168,8 @@ def predict(
         raise InputError("crop", "fields", "those of one crop", crop)
     if not np.isfinite([*crop.center, crop.side, crop.angle]).all() or crop.side <= 0:
         raise InputError("crop", "center, side, angle", "finite numbers and a side > 0", crop)
-    height, width = photo.shape[:2]
-    (x, y), reach = crop.center, crop.side * 0.75  # half the diagonal of a square, and a little more
-    if not (-reach < x < width + reach and -reach < y < height + reach):
+    if not crop.touches(photo):
+        height, width = photo.shape[:2]
         raise InputError("crop", "square", f"a part of the photo ({width} x {height} px)", crop)
     device = next(network.parameters()).device
     crops = [replace(crop, side=crop.side * scale) for scale in scales]

@@ -45,9 +45,11 @@ class LRSchedule:
         return self.start
 
     def _has_plateaued(self, history) -> bool:
+        # Where nobody can be measured, half-body photos without a torso say, the PCK is NaN: no plateau.
+        measured = all(math.isfinite(row.get("pck", math.nan)) for row in history)
         best, since = -math.inf, 0
         for row in history:
-            value = row.get("pck", -row["loss"])
+            value = row["pck"] if measured else -row["loss"]
             best, since = (value, 0) if value > best else (best, since + 1)
             if since >= self.patience:
                 return True  # the rate drops once and stays low

@@ -3,6 +3,7 @@ and returns them."""
 
 from __future__ import annotations
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from minipose.skeletons import Skeleton
 
 # The person's own sides: two colours that stay apart for colour-blind readers and in grey.
 RIGHT, LEFT, MIDDLE = "#d55e00", "#0072b2", "#f0e442"
+MOST_DRAWN = 1600  # px of a picture's longer side
 
 
 def side_colour(joint: str) -> str:
@@ -27,7 +29,7 @@ def draw_pose(photo, keypoints, skeleton: Skeleton, scores=None, threshold: floa
     keypoints (J, 2) photo px, NaN for joints not to draw; scores (J,) below `threshold` neither.
     """
     axes = axes if axes is not None else _picture(photo)
-    axes.imshow(photo)
+    show_photo(axes, photo)
     keypoints = np.array(keypoints, dtype=float)
     if scores is not None:
         keypoints[np.asarray(scores) < threshold] = np.nan
@@ -46,6 +48,19 @@ def draw_pose(photo, keypoints, skeleton: Skeleton, scores=None, threshold: floa
     axes.set(xlim=(-0.5, photo.shape[1] - 0.5), ylim=(photo.shape[0] - 0.5, -0.5))
     axes.set_axis_off()
     return axes
+
+
+def show_photo(axes, photo):
+    """Draw a photo (H, W, 3) in its own pixels' coordinates, from at most `MOST_DRAWN` px a side.
+
+    matplotlib takes many times the memory of what it draws, and a figure has no use for all of a phone's
+    50 million pixels.
+    """
+    height, width = photo.shape[:2]
+    if (shrink := max(height, width) / MOST_DRAWN) > 1:
+        size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
+        photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    return axes.imshow(photo, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
 
 
 def draw_sample(sample: Sample, skeleton: Skeleton, axes=None):
@@ -133,9 +148,10 @@ def sign(figure: Figure, record) -> Figure:
 
 
 def _picture(photo):
-    """Axes that fill a figure of the photo's shape, at least 480 px along the longer side."""
+    """Axes that fill a figure of the photo's shape, 480 to `MOST_DRAWN` px along the longer side."""
     height, width = np.shape(photo)[:2]
-    zoom = max(1.0, 480 / max(height, width))
+    longer = max(height, width)
+    zoom = min(max(longer, 480), MOST_DRAWN) / longer
     return _figure((zoom * width / 100, zoom * height / 100)).add_axes((0, 0, 1, 1))
 
 

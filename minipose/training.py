@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ from tqdm import tqdm
 from minipose.data.sample import PoseDataset
 from minipose.evaluation import evaluate
 from minipose.inference import to_channels_last, to_float
-from minipose.io.errors import InputError
+from minipose.io.errors import InputError, InputWarning
 from minipose.models.network import PoseNetwork
 from minipose.optimization import LRSchedule, build_optimizer
 from minipose.pipeline import Batch, StepLoader, batches, shuffled_indices
@@ -149,10 +150,11 @@ def train(
     accumulate : micro-batches into which each process splits its part of a step, to save memory or to
         stand in for more processes: BatchNorm sees one at a time, and P processes equal one with
         accumulate=P.
-    schedule : "plateau" divides the rate by 5, once, when validation PCK (or else the training loss)
-        has not improved for `patience` epochs; "cosine" lets it fall to zero over all epochs; "warmup"
-        is the cosine after a linear rise over the first twentieth, which wide networks need; "step" is the
-        student report's, a tenth of the rate (5e-3, then 5e-4, with "adam") from two thirds of them on.
+    schedule : "plateau" divides the rate by 5, once, when validation PCK (or the training loss, where
+        nobody can be measured) has not improved for `patience` epochs; "cosine" lets it fall to zero
+        over all epochs; "warmup" is the cosine after a linear rise over the first twentieth, which wide
+        networks need; "step" is the student report's, a tenth of the rate (5e-3, then 5e-4, with "adam")
+        from two thirds of them on.
     augment : a recipe of `augmentation`. seed : of order and draws; on a CPU the weights repeat with it.
     workers : processes that prepare crops (0: this one).
     gpu_crops : keep every person's surroundings on the device and cut each epoch's crops there
@@ -217,10 +219,12 @@ def train(
         loss = train_one_epoch(model, loader, opt, lr_at, epoch, after_step, progress)
         if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
             where = f"in epoch {epoch + 1}, samples {loader.ids(loader.steps[-1])}"
-            raise FloatingPointError(f"the last step left a weight that is no number {where}")
+            raise FloatingPointError(f"the last step left a weight that is not finite {where}")
         row = {"epoch": epoch + 1, "learning_rate": opt.param_groups[0]["lr"], "loss": loss}
         if distributed.is_main():
             row |= accuracies(network, validation, size, batch_size, device, workers)
+            if validation is not None and not history and math.isnan(row["pck"]):
+                warn_unmeasured(validation, schedule)
         row["seconds"] = time.perf_counter() - started
         # "plateau" looks at the accuracies, so that every process needs them.
         history.append(row := distributed.broadcast_object(row, group))
@@ -277,6 +281,14 @@ def accuracies(network, validation, size, batch_size, device, workers) -> dict[s
         for stage in range(len(found.stages))
     ]
     return {f"pck_stage_{k + 1}": mean for k, mean in enumerate(means)} | {"pck": means[-1]}
+
+
+def warn_unmeasured(validation: PoseDataset, schedule: str) -> None:
+    """Say once that the validation PCK is no number, and what takes its place."""
+    ruler = validation.rulers.get(validation.normalizer, "")
+    text = f"nobody in the validation set has a labelled {validation.normalizer} ({ruler}), so its PCK is NaN"
+    follows = "; the plateau schedule follows the training loss instead" if schedule == "plateau" else ""
+    warnings.warn(InputWarning(text + follows), stacklevel=4)  # whoever called train
 
 
 def describe(row: dict[str, float], epochs: int, validation: PoseDataset | None) -> str:

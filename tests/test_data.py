@@ -172,7 +172,7 @@ def test_broken_labels(tmp_path):
         return change
 
     def nobody(joints):
-        joints[0, :, 2] = 0
+        joints[:, :, 2] = 0
         return joints.transpose(1, 2, 0)
 
     cases = {
@@ -189,7 +189,7 @@ def test_broken_labels(tmp_path):
         "person 1, right_ankle: expected x and y within a photo, found [nan, 5.0]": set_joint([np.nan, 5, 1]),
         "person 1, right_ankle: expected x and y within a photo, found [1e+30, 5.0]": set_joint([1e30, 5, 1]),
         "person 1, right_ankle, third value: expected 0 or 1, found 7.0": set_joint([5, 5, 7]),
-        "person 1: expected at least one labelled joint, found none": nobody,
+        "joints: expected a person with a labelled joint, found none": nobody,
         "joints: expected at least one person, found none": lambda j: np.zeros((14, 3, 0)),
     }
     for message, change in cases.items():

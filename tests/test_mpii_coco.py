@@ -297,13 +297,19 @@ def test_real_coco():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        (dict(bbox=[1, 2, 0, 4]), r"annotations\[0\].bbox: expected x, y, width > 0, height > 0"),
-        (dict(bbox=[1, 2, 3]), r"annotations\[0\].bbox"),
-        (dict(bbox=[1, 2, 1e30, 4]), r"annotations\[0\].bbox"),
-        (dict(keypoints=[1, 2, 2]), r"annotations\[0\].keypoints: expected 51 finite numbers"),
-        (dict(keypoints=[None] * 51), r"annotations\[0\].keypoints: expected 51 finite numbers"),
-        (dict(keypoints=[1, 2, 3] * 17), r"annotations\[0\].keypoints: expected a visibility of 0, 1 or 2"),
-        (dict(image_id=5), r"annotations\[0\].image_id: expected the id of one of its images, found 5"),
+        (dict(bbox=[1, 2, 0, 4]), r"annotations\[0\] \(id 7\).bbox: expected x, y, width > 0, height > 0"),
+        (dict(bbox=[1, 2, 3]), r"annotations\[0\] \(id 7\).bbox"),
+        (dict(bbox=[1, 2, 1e30, 4]), r"annotations\[0\] \(id 7\).bbox"),
+        (dict(keypoints=[1, 2, 2]), r"annotations\[0\] \(id 7\).keypoints: expected 51 finite numbers"),
+        (dict(keypoints=[None] * 51), r"annotations\[0\] \(id 7\).keypoints: expected 51 finite numbers"),
+        (
+            dict(keypoints=[1, 2, 3] * 17),
+            r"id 7\).keypoints: expected a visibility of 0, 1 or 2",
+        ),
+        (
+            dict(image_id=5),
+            r"id 7\).image_id: expected the id of one of its images, found 5",
+        ),
     ],
 )
 def test_broken_coco_annotations(tmp_path, changes, message):
@@ -322,9 +328,9 @@ def test_broken_coco_files(tmp_path):
     (tmp_path / "people.json").write_text('{"images": []}')
     with pytest.raises(InputError, match="people.json: annotations: expected a list of this name"):
         COCO(tmp_path / "people.json", tmp_path)
-    with pytest.raises(InputError, match=r"images\[0\]: expected fields id and file_name"):
-        coco(tmp_path, images=[{"id": 1}])
+    with pytest.raises(InputError, match=r"images, id 1: expected a field file_name, a text"):
+        coco(tmp_path, annotation(), images=[{"id": 1}])
     lacking = annotation()
     del lacking["bbox"]
-    with pytest.raises(InputError, match=r"annotations\[1\].bbox: expected a field of this name"):
+    with pytest.raises(InputError, match=r"annotations\[1\] \(id 7\).bbox: expected a field of this name"):
         coco(tmp_path, annotation(), lacking)

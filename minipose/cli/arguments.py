@@ -28,7 +28,7 @@ READS: dict[str, tuple[str, ...]] = {
     "lsp": ("root",),
     "flic": ("root", "split"),
     "mpii": ("annotations", "images", "split"),
-    "coco": ("annotations", "images", "results", "min_keypoints", "ids"),
+    "coco": ("annotations", "images", "results", "min_keypoints", "ids", "category", "rescale"),
 }
 
 # What `minipose train --data NAME` does when nothing else is said: made for a CPU.
@@ -165,7 +165,10 @@ def _evaluate(added: argparse.ArgumentParser) -> None:
     added.add_argument("--results", help="COCO: write the predictions to this file, in COCO's format")
     fewer = "COCO: leave out people with fewer labelled joints (1; the student report has 5)"
     added.add_argument("--min-keypoints", type=_count, metavar="N", help=fewer)
-    added.add_argument("--ids", type=_whole, nargs="+", metavar="ID", help="COCO: only these annotations")
+    added.add_argument("--ids", nargs="+", metavar="ID", help="COCO: only these annotations")
+    added.add_argument("--category", help="COCO: name or id of the category to read, where several fit")
+    resized = "COCO: bring photos that were made smaller or larger back to the size they were labelled at"
+    added.add_argument("--rescale", action="store_true", default=None, help=resized)
     added.add_argument("--count", type=_count, help="only so many people")
     added.add_argument("--by-visibility", action="store_true", help="add visible and occluded joints apart")
     added.add_argument("--json", action="store_true", help="print JSON instead of a table")

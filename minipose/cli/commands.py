@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import minipose
 from minipose import training
 from minipose.cli.arguments import READS, RECIPES, SPLITS, parser
 from minipose.crops import Crop
-from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets
+from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets, oks
 from minipose.data.downloads import ARCHIVES, fetch
 from minipose.data.formats.files import GUIDES
 from minipose.data.lsp import check_folder
@@ -25,7 +27,7 @@ from minipose.data.shards import pack
 from minipose.evaluation import number
 from minipose.inference import choose_device
 from minipose.io.checkpoints import atomic
-from minipose.io.errors import InputError
+from minipose.io.errors import InputError, InputWarning
 from minipose.io.images import read_photo
 from minipose.scaling import distributed
 from minipose.skeletons import COCO as SKELETON
@@ -43,7 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
     }  # fmt: skip
     options = parser(commands).parse_args(arguments)
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = functools.partial(_one_line, warnings.showwarning)
+            warnings.simplefilter("always", InputWarning)
+            options.run(options)
     except InputError as error:
         print(f"minipose: {error}", file=sys.stderr)
         return 2
@@ -58,6 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"minipose: interrupted{goes_on}", file=sys.stderr)
         return 130
     return 0
+
+
+def _one_line(usual: Callable[..., None], message: Warning | str, *rest: Any, **more: Any) -> None:
+    """Our own warnings as one line, without the place in the code; anybody else's as they are."""
+    if isinstance(message, InputWarning):
+        print(f"minipose: {message}", file=sys.stderr)
+    else:
+        usual(message, *rest, **more)
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -159,13 +172,15 @@ def evaluate(options: argparse.Namespace) -> None:
         means = {name: number(result.weighted_mean) for name, result in split.items()}
         metric = report["results"][1]["metric"]
         report["by_visibility"] = {
-            "metric": metric, "normalizer": dataset.normalizer, "mean_over_labels": means
+            "metric": metric, "normalizer": dataset.normalizer,
+            "ruler": dataset.rulers.get(dataset.normalizer), "mean_over_labels": means,
         }  # fmt: skip
     results = None
     if isinstance(dataset, COCO):
         results = coco_results(dataset, found.predicted, found.scores)
         if dataset.skeleton is SKELETON:
             report["official"] = average_precision(dataset, results)
+            report["official_ruler"] = oks.ruler(dataset)
     if options.data == "lspet" and options.split != "held-out":
         print(
             "note: the shipped network was trained on people of LSPET; --split held-out are not",
@@ -254,8 +269,9 @@ def _measured(options: argparse.Namespace, size: int) -> PoseDataset:
             raise InputError(options.data, "--annotations and --images", "both, a file and a folder")
         if options.data == "coco":
             return COCO(
-                options.annotations, options.images, options.min_keypoints or 1, options.count, options.ids
-            )
+                options.annotations, options.images, options.min_keypoints or 1, options.count, options.ids,
+                options.category, bool(options.rescale),
+            )  # fmt: skip
         dataset = MPII(options.annotations, options.images, split)
     elif options.data == "lspet":
         dataset = LSPET(options.root, split)
@@ -280,6 +296,8 @@ def _table(report: dict) -> str:
     if report["scales"] != [1]:
         scales = ", ".join(f"{scale:g}" for scale in report["scales"])
         lines[0] += f", averaged over crops {scales} times as large"
+    if ruler := results[0]["ruler"]:
+        lines.append(f"{results[0]['normalizer']}: {ruler}")
     lines.append(" " * 24 + "".join(f"{r['metric'] + ' (' + r['normalizer'] + ')':>18}" for r in results))
 
     def line(name, values, width=24):
@@ -296,6 +314,8 @@ def _table(report: dict) -> str:
         for name, value in split["mean_over_labels"].items():
             lines.append(line(f"{name} joints, {split['metric']}, mean over labels", [value], 42))
     lines += [f"official {name:<15}{value:>18.3f}" for name, value in report.get("official", {}).items()]
+    if "official" in report:
+        lines.append(f"official area: {report['official_ruler']}")
     lines.append(
         f"{results[0]['left_out']} people left out: their {results[0]['normalizer']} is not labelled"
     )

@@ -23,7 +23,7 @@ import numpy as np
 from minipose.crops import Crop
 from minipose.data.formats.files import data_root, inside
 from minipose.data.matlab import read_mat
-from minipose.data.sample import UNLABELLED, VISIBLE, PoseDataset, Sample
+from minipose.data.sample import UNLABELLED, VISIBLE, PoseDataset, Sample, warn_left_out
 from minipose.data.sizes import person_sizes
 from minipose.io.errors import InputError
 from minipose.io.images import read_photo
@@ -62,7 +62,9 @@ class FLIC(PoseDataset):
             raise InputError("FLIC", "split", f"one of {', '.join(SPLITS)}", repr(split))
         self.root = data_root("flic", root)
         self.labels = self.root / "examples.mat"
-        self.people = _read(self.labels)
+        self.people, unlabelled = _read(self.labels)
+        reasons = {"without a labelled joint": unlabelled} if unlabelled else {}
+        self.left_out = warn_left_out(self.labels, len(self.people) + unlabelled, reasons)
         self.in_photo: dict[str, list[int]] = {}
         for number, person in enumerate(self.people):
             self.in_photo.setdefault(person["photo"], []).append(number)
@@ -84,22 +86,21 @@ class FLIC(PoseDataset):
             crop=Crop(((left + right) / 2, (height - 1) / 2), float(height)),
             sizes=person_sizes(keypoints, visibility, self.skeleton),
             others=np.array(others).reshape(-1, len(self.skeleton), 3),
-            id=f"{Path(person['photo']).stem}-{row + 1}",
+            id=f"{Path(person['photo']).stem}-{person['number']}",
             read=partial(self._read_photo, person["photo"], person["dimensions"]),
             path=str(self.root / "images" / person["photo"]),
         )
 
     def _read_photo(self, name: str, dimensions: tuple[int, int]) -> np.ndarray:
-        path = inside(self.root / "images", name, self.labels)
-        photo = read_photo(path)
-        # The crop was cut by these dimensions: another photo of that name must not pass for it.
-        if photo.shape[:2] != dimensions:
-            raise InputError(path, "height, width", f"{dimensions}, as in imgdims", photo.shape[:2])
-        return photo
+        height, width = dimensions  # by which the crop was cut
+        return read_photo(inside(self.root / "images", name, self.labels), (width, height))
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    """examples.mat -> a dictionary a person, counted from 0, left and right the person's own."""
+def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """examples.mat -> a dictionary a person, counted from 0, left and right the person's own.
+
+    And how many have no labelled joint: they are nobody's samples, whatever else is in their structures.
+    """
     if not path.is_file():
         raise InputError(path, "labels", "an examples.mat beside a folder images/", "no such file")
     content = read_mat(path, "labels")
@@ -110,14 +111,17 @@ def _read(path: Path) -> list[dict[str, Any]]:
         raise InputError(path, "examples", f"a structure array with a field {missing[0]}")
     if examples.size == 0:
         raise InputError(path, "examples", "at least one person", "none")
-    people = [_person(path, number, record) for number, record in enumerate(examples.ravel())]
+    read = [_person(path, number, record) for number, record in enumerate(examples.ravel())]
+    people = [person for person in read if person is not None]
+    if not people:
+        raise InputError(path, "examples", "a person with a labelled joint", "none")
     if _observer_centric(np.array([person["joints"] for person in people])):
         for person in people:
             person["joints"] = SKELETON.flip(person["joints"], axis=0).numpy()
-    return people
+    return people, len(read) - len(people)
 
 
-def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
+def _person(path: Path, number: int, record: Any) -> dict[str, Any] | None:
     """One structure, checked: joints (11, 3) as x, y, visibility; torso box x1, y1, x2, y2."""
     where = f"examples({number + 1})"
 
@@ -131,14 +135,16 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
     def within_a_photo(value: np.ndarray) -> bool:
         return bool((np.abs(value) < ABSURD).all())
 
-    name = record["filepath"]
-    if name.dtype.kind != "U" or name.size != 1:
-        raise InputError(path, f"{where}.filepath", "a file name", f"shape {name.shape}, {name.dtype}")
     coords = numbers("coords", "2 x 29 numbers", 58)
     if coords.shape != (2, 29):
         raise InputError(path, f"{where}.coords", "2 x 29 numbers", f"shape {coords.shape}")
     points = coords[:, COLUMNS].T - 1  # (11, 2), from 0
     unlabelled = np.isnan(points).all(axis=1)
+    if unlabelled.all():
+        return None
+    name = record["filepath"]
+    if name.dtype.kind != "U" or name.size != 1:
+        raise InputError(path, f"{where}.filepath", "a file name", f"shape {name.shape}, {name.dtype}")
     for joint in np.flatnonzero(~unlabelled):
         if not within_a_photo(points[joint]):
             field = f"{where}.coords, {SKELETON.joints[joint]}"
@@ -151,6 +157,7 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
         raise InputError(path, f"{where}.imgdims", "height and width >= 1", record["imgdims"])
     visibility = np.where(unlabelled, UNLABELLED, VISIBLE)
     return {
+        "number": number + 1,
         "photo": str(name.item()),
         "joints": np.column_stack((points, visibility)),
         "torso_box": torso_box.tolist(),

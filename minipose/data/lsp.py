@@ -16,7 +16,7 @@ import numpy as np
 from minipose.crops import Crop
 from minipose.data.formats.files import data_root
 from minipose.data.matlab import read_mat
-from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
+from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, warn_left_out
 from minipose.data.sizes import person_sizes
 from minipose.io.errors import InputError
 from minipose.io.images import read_photo
@@ -39,7 +39,12 @@ class _Leeds(PoseDataset):
         self.labels = self.root / "joints.mat"
         keypoints, third = self._read()
         self.keypoints, self.visibility = self._translate(keypoints, third)
-        self.numbers = np.arange(1, len(keypoints) + 1)  # photos count from 1
+        labelled = np.any(self.visibility > UNLABELLED, axis=1)
+        if not labelled.any():
+            raise InputError(self.labels, "joints", "a person with a labelled joint", "none")
+        self.numbers = 1 + np.flatnonzero(labelled)  # photos count from 1
+        reasons = {"without a labelled joint": int((~labelled).sum())} if not labelled.all() else {}
+        self.left_out = warn_left_out(self.labels, len(labelled), reasons)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -49,8 +54,6 @@ class _Leeds(PoseDataset):
         path = self.root / "images" / f"im{photo:0{self.digits}d}.jpg"
         keypoints, visibility = self.keypoints[photo - 1], self.visibility[photo - 1]
         labelled = visibility > UNLABELLED
-        if not labelled.any():
-            raise InputError(self.labels, f"person {photo}", "at least one labelled joint", "none")
         sizes = person_sizes(keypoints, visibility, self.skeleton)
         return Sample(
             keypoints=keypoints,
@@ -145,10 +148,11 @@ class LSPET(_Leeds):
             raise InputError("LSPET", "split", f"one of {', '.join(SPLITS)}", repr(split))
         if split != "all":
             held_out = np.loadtxt(HELD_OUT, dtype=int)
+            if len(self.keypoints) < 9000:
+                found = len(self.keypoints)
+                raise InputError(self.labels, "joints", "the 9,000 people that the split lists", found)
             first = self.numbers[self.numbers <= 9000]
-            if len(first) < 9000:
-                raise InputError(self.labels, "joints", "the 9,000 people that the split lists", len(first))
-            self.numbers = held_out if split == "held-out" else np.setdiff1d(first, held_out)
+            self.numbers = first[np.isin(first, held_out, invert=split == "train")]
 
     def _visibility(self, third):
         return np.where(third == 1, VISIBLE, UNLABELLED)

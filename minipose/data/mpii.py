@@ -9,6 +9,7 @@ that is not labelled is missing from the release and has coordinates <= 0 in the
 from __future__ import annotations
 
 import math
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.formats.files import inside, read_json
+from minipose.data.formats.files import as_number, as_size, inside, read_json
 from minipose.data.formats.mpii_release import ABSURD, read_release, within_a_photo
-from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
+from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, warn_left_out
 from minipose.data.sizes import person_sizes
 from minipose.io.errors import InputError
 from minipose.io.images import read_photo
@@ -56,13 +57,27 @@ class MPII(PoseDataset):
         if release and split != "all":
             raise InputError(self.annotations, "split", "all; the JSON list alone knows the split", split)
         records = read_release(self.annotations) if release else _read_list(self.annotations)
-        people = []
+        wanted = {"all": (0, 1), "train": (0,), "validation": (1,)}[split]
+        self.people, reasons, number = [], Counter[str](), -1
         for number, record in enumerate(records):
-            people.append(_person(self.annotations, number, record))
+            if reason := _unusable(record, release):
+                reasons[reason] += 1
+                continue
+            if _is_validation(self.annotations, number, record) not in wanted:
+                continue
+            self.people.append(_person(self.annotations, number, record))
             if release:  # a crowd of N that were copied for each of its people would be N squared
-                people[-1] |= {"in_photo": record["in_photo"], "own": record["own"]}
-        wanted = {"all": (False, True), "train": (False,), "validation": (True,)}[split]
-        self.people = [person for person in people if person["validation"] in wanted]
+                self.people[-1] |= {"in_photo": record["in_photo"], "own": record["own"]}
+        if reasons and reasons.total() == number + 1:
+            found = ", ".join(f"{many} {why}" for why, many in reasons.items())
+            raise InputError(
+                self.annotations, "annotations", "a person with labelled joints", f"only {found}"
+            )
+        self.left_out = warn_left_out(self.annotations, number + 1, reasons)
+        boxes = {person["head_box"] is not None for person in self.people}
+        box, joints = "0.6 x the diagonal of the head box", self.rulers["head"]
+        named = {(True,): box, (False, True): f"{box}, or {joints} where there is none"}
+        self.rulers = {**self.rulers, "head": named.get(tuple(sorted(boxes)), joints)}
 
     def __len__(self) -> int:
         return len(self.people)
@@ -82,7 +97,7 @@ class MPII(PoseDataset):
             sizes=sizes,
             others=self._others(person),
             id=f"{Path(photo).stem}-{number}",
-            read=partial(self._read, photo),
+            read=partial(self._read, photo, person["size"]),
             path=str(self.images / photo) if self.images else photo,
         )
 
@@ -92,10 +107,10 @@ class MPII(PoseDataset):
         rows = [rows for k, rows in enumerate(person["in_photo"]) if k != person["own"] and rows is not None]
         return np.array([_joints(each) for each in rows]).reshape(-1, len(SKELETON), 3)
 
-    def _read(self, photo: str) -> np.ndarray:
+    def _read(self, photo: str, size: tuple[int, int] | None) -> np.ndarray:
         if self.images is None:
             raise InputError(self.annotations, "images", "a folder of photos: MPII(annotations, images)")
-        return read_photo(inside(self.images, photo, self.annotations))
+        return read_photo(inside(self.images, photo, self.annotations), size)
 
 
 def _read_list(path: Path) -> list:
@@ -106,22 +121,43 @@ def _read_list(path: Path) -> list:
     return records
 
 
+def _unusable(record: Any, release: bool) -> str | None:
+    """Why a record is nobody's sample, whatever else is in it; None where it is one, or is for `_person`."""
+    rows = record["joint_self"] if isinstance(record, dict) and "joint_self" in record else ()
+    joints = _joints(rows) if rows else None
+    if rows is None or rows == [] or (joints is not None and not joints[:, 2].any()):
+        return "without a labelled joint"
+    incomplete = release and None in (record["scale_provided"], *record["objpos"])
+    return "without a scale and a centre" if incomplete else None
+
+
+def _field(path: Path, number: int, record: Any, name: str) -> Any:
+    if not isinstance(record, dict) or name not in record:
+        raise InputError(path, f"record {number}, {name}", "a field of this name")
+    return record[name]
+
+
+def _is_validation(path: Path, number: int, record: Any) -> float:
+    """0 or 1, also in quotes, in which Python takes any number for true."""
+    found = _field(path, number, record, "isValidation")
+    if (value := as_number(found)) not in (0, 1):
+        raise InputError(path, f"record {number}, isValidation", "0 or 1", found)
+    return value
+
+
 def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
     """A record, checked and counted from 0: joints (16, 3) and others (K, 16, 3) of x, y, visibility."""
-
-    def field(name: str) -> Any:
-        if not isinstance(record, dict) or name not in record:
-            raise InputError(path, f"record {number}, {name}", "a field of this name")
-        return record[name]
+    field = partial(_field, path, number, record)
 
     def wrong(name: str, expected: str) -> InputError:
         return InputError(path, f"record {number}, {name}", expected, str(field(name))[:80])
 
     if not isinstance(field("img_paths"), str):
         raise wrong("img_paths", "a file name")
-    if not _are_numbers(field("objpos"), 2):
+    if (center := _numbers(field("objpos"), 2)) is None:
         raise wrong("objpos", "two numbers within a photo")
-    if not _are_numbers([field("scale_provided")], 1) or record["scale_provided"] <= 0:
+    scale = as_number(field("scale_provided"))
+    if not (within_a_photo(scale) and scale > 0):
         raise wrong("scale_provided", "a number > 0")
     joints = _joints(field("joint_self"))
     others = [_joints(rows) for rows in _each_of(record.get("joint_others"))]
@@ -129,18 +165,17 @@ def _person(path: Path, number: int, record: Any) -> dict[str, Any]:
         raise wrong("joint_self", "16 rows of x, y, visible within a photo")
     if any(other is None for other in others):
         raise wrong("joint_others", "people of 16 rows of x, y, visible within a photo")
-    head_box = record.get("head_box")
-    if head_box is not None and not _are_numbers(head_box, 4):
+    head_box = _numbers(record.get("head_box"), 4)
+    if head_box is None and record.get("head_box") is not None:
         raise wrong("head_box", "four numbers within a photo")
-    x, y = record["objpos"]
     return {
         "photo": record["img_paths"],
-        "center": (x - 1, y - 1),
-        "scale": float(record["scale_provided"]),
+        "size": as_size(record.get("img_width"), record.get("img_height")),
+        "center": (center[0] - 1, center[1] - 1),
+        "scale": scale,
         "joints": joints,
         "others": np.array(others).reshape(-1, len(SKELETON), 3),
         "head_box": head_box,
-        "validation": bool(field("isValidation")),
     }
 
 
@@ -167,9 +202,9 @@ def _joints(rows: Any) -> np.ndarray | None:
     return np.column_stack((points, np.where(labelled[:, 0], visibility, UNLABELLED)))
 
 
-def _are_numbers(values: Any, count: int) -> bool:
-    return (
-        isinstance(values, list)
-        and len(values) == count
-        and all(isinstance(v, int | float) and within_a_photo(v) for v in values)
-    )
+def _numbers(values: Any, count: int) -> list[float] | None:
+    """So many numbers within a photo, else None."""
+    if not isinstance(values, list) or len(values) != count:
+        return None
+    numbers = [as_number(value) for value in values]
+    return numbers if within_a_photo(*numbers) else None

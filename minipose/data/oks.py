@@ -12,14 +12,15 @@ import io
 import math
 from typing import Any
 
+import numpy as np
 import torch
 
 from minipose.data.coco import COCO, SKELETON
-from minipose.data.formats.files import read_json
 from minipose.data.sample import UNLABELLED
 from minipose.io.errors import InputError
 
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+NOWHERE = 1e9  # px: so far from every label that it is worth nothing
 
 
 def coco_results(dataset: COCO, predicted, scores) -> list[dict[str, Any]]:
@@ -34,12 +35,12 @@ def coco_results(dataset: COCO, predicted, scores) -> list[dict[str, Any]]:
             f"results need predicted ({people}, {joints}, 2) and scores ({people}, {joints}), "
             f"found {tuple(predicted.shape)} and {tuple(scores.shape)}"
         )
-    # A joint that the network does not know is nowhere, and scores nothing.
+    # A joint that the network does not know is (0, 0, 0), COCO's way to say that there is none.
     rows = torch.cat([predicted.nan_to_num(0.0), scores[..., None]], dim=-1).flatten(1)
     return [
         {
             "image_id": person["image_id"],
-            "category_id": dataset.category,
+            "category_id": person["category_id"],
             "keypoints": row.tolist(),
             "score": float(score),
         }
@@ -64,31 +65,60 @@ def average_precision(dataset: COCO, results: list[dict[str, Any]]) -> dict[str,
         raise InputError("results", "records", "at least one person")
     if dataset.skeleton is not SKELETON:
         raise InputError(dataset.annotations, "categories[].keypoints", "COCO's 17 joints, for COCO's scores")
+    photos = {person["image_id"] for person in dataset.people}  # whose ids are numbers, texts or both
+    in_order = sorted(photos, key=lambda photo: (isinstance(photo, str), photo))
+    numbers = {photo: number for number, photo in enumerate(in_order, start=1)}
+    if strangers := [r["image_id"] for r in results if r["image_id"] not in numbers]:
+        raise InputError("results", "image_id", "photos that the data set has people in", strangers[0])
     with contextlib.redirect_stdout(io.StringIO()):  # it talks a lot
         truth = Truth()
-        truth.dataset = _complete(read_json(dataset.annotations), dataset)
+        truth.dataset = _truth(dataset, numbers)
         truth.createIndex()
         # Copies: it writes into the records that it is given.
-        evaluation = COCOeval(truth, truth.loadRes([dict(record) for record in results]), "keypoints")
-        evaluation.params.imgIds = sorted({person["image_id"] for person in dataset.people})
+        numbered = [r | {"image_id": numbers[r["image_id"]], "category_id": 1} for r in results]
+        found = truth.loadRes(numbered)
+        for record in found.anns.values():  # (0, 0, 0) is no joint, and would count as one in the corner
+            rows = np.reshape(record["keypoints"], (-1, 3)).astype(float)
+            rows[~rows.any(axis=1), :2] = NOWHERE
+            record["keypoints"] = rows.ravel().tolist()
+        evaluation = COCOeval(truth, found, "keypoints")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     return dict(zip(FIGURES, map(float, evaluation.stats), strict=True))
 
 
-def _complete(content: dict[str, Any], dataset: COCO) -> dict[str, Any]:
-    """A file's content with what the tool needs and a file may lack, its people numbered from 1.
+def ruler(dataset: COCO) -> str:
+    """What the people that `average_precision` counts are measured by, since not every file has areas."""
+    photos = {person["image_id"] for person in dataset.people}
+    people = [person for photo in photos for person in dataset.in_photo[photo] if person["bbox"] is not None]
+    lacking = sum(not person["area"] > 0 for person in people)
+    return (
+        f"the file's areas; the box's for {lacking} of {len(people)} people"
+        if lacking
+        else "the file's areas"
+    )
 
-    The tool takes an id of 0 for nobody. A person of unknown area is measured by that of the box.
+
+def _truth(dataset: COCO, numbers: dict[Any, int]) -> dict[str, Any]:
+    """The people of the photos in `numbers`, as the reader understood the file, for the tool.
+
+    It sorts by ids and takes an id of 0 for nobody: photos and people are numbered from 1. A person of
+    unknown area is measured by that of the box. Crowds and people without labels, of whom it needs the box
+    alone, excuse what was found there.
     """
-    people = []
-    for number, person in enumerate(filter(dataset.is_person, content["annotations"]), start=1):
-        area = person.get("area")
-        known = isinstance(area, int | float) and 0 < area < 1e12
-        people.append(person | {
-            "id": number, "category_id": dataset.category, "iscrowd": int(bool(person.get("iscrowd", 0))),
-            "area": area if known else math.prod(person["bbox"][2:]),
-            "num_keypoints": sum(seen > UNLABELLED for seen in person["keypoints"][2::3]),
-        })  # fmt: skip
-    return content | {"annotations": people, "categories": [{"id": dataset.category, "name": "person"}]}
+    people = [person for photo in numbers for person in dataset.in_photo[photo]]
+    crowds = [crowd for crowd in dataset.crowds if crowd["image_id"] in numbers]
+    annotations = [
+        {
+            "id": number, "image_id": numbers[each["image_id"]], "category_id": 1, "bbox": each["bbox"],
+            "area": each["area"] if each["area"] > 0 else math.prod(each["bbox"][2:]),
+            "keypoints": np.nan_to_num(each["joints"]).ravel().tolist(),
+            "num_keypoints": int((each["joints"][:, 2] > UNLABELLED).sum()),
+            "iscrowd": int(number > len(people)),
+        }
+        for number, each in enumerate(people + crowds, start=1)
+        if each["bbox"] is not None
+    ]  # fmt: skip
+    images = [{"id": number} for number in numbers.values()]
+    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}

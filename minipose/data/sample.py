@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.io.errors import InputError
+from minipose.io.errors import InputError, InputWarning
 from minipose.skeletons import Skeleton
 
 # COCO's three words for how a joint is labelled; each dataset file translates into them once.
@@ -45,21 +47,29 @@ class Sample:
 
     @cached_property
     def image(self) -> np.ndarray:
-        return self.read()
+        photo = self.read()
+        if not self.crop.touches(photo):
+            expected = f"a crop that shows a part of the photo ({photo.shape[1]} x {photo.shape[0]} px)"
+            raise InputError(self.path, f"person {self.id}", expected, self.crop)
+        return photo
 
 
 class PoseDataset:
     """What all datasets share: a length, samples by number, and how they are measured.
 
     `normalizer` and `threshold` name the dataset's usual PCK, so that training can report it;
-    `crop_rule` says in words how its evaluation crops are cut.
+    `rulers` says what the sizes are measured by, which decides what a PCK may be compared with;
+    `crop_rule` says in words how its evaluation crops are cut; `left_out` counts, by reason, the records of
+    its files that are no samples.
     """
 
     skeleton: Skeleton
     has_occlusion: bool
     normalizer = "torso"
     threshold = 0.2
+    rulers: Mapping[str, str] = {"head": "neck to head-top", "torso": "right shoulder to left hip"}
     crop_rule = "centre and 1.5 x the longer side of the box of labelled joints"
+    left_out: Mapping[str, int] = {}
 
     def __len__(self) -> int:
         raise TypeError(f"{type(self).__name__} has no length")
@@ -89,7 +99,7 @@ class Wrapped(PoseDataset):
         self.whole = whole
         self.skeleton, self.has_occlusion = whole.skeleton, whole.has_occlusion
         self.normalizer, self.threshold = whole.normalizer, whole.threshold
-        self.crop_rule = whole.crop_rule
+        self.crop_rule, self.rulers, self.left_out = whole.crop_rule, whole.rulers, whole.left_out
 
 
 class Subset(Wrapped):
@@ -129,3 +139,12 @@ class AtScales(Wrapped):
         side = sample.crop.side * self.scales[number % len(self.scales)]
         # Through the sample, not its `read`: what is kept in memory need not be drawn again.
         return replace(sample, crop=replace(sample.crop, side=side), read=lambda: sample.image)
+
+
+def warn_left_out(file: str | Path, total: int, reasons: Mapping[str, int]) -> dict[str, int]:
+    """Say once, as a warning, how many of a file's `total` records are no samples, and why."""
+    if reasons:
+        found = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+        text = f"{file}: left out {sum(reasons.values()):,} of {total:,} people: {found}"
+        warnings.warn(InputWarning(text), stacklevel=3)
+    return dict(reasons)

@@ -83,7 +83,7 @@ def pack(
         finish()
     index = {name: kind(getattr(dataset, name)) for name, kind in _KINDS.items()}
     index |= {"format": FORMAT, "skeleton": dataset.skeleton.name, "size": size, "count": len(dataset)}
-    index |= {"shards": shards, "people": people}
+    index |= {"shards": shards, "people": people, "rulers": dict(dataset.rulers)}
     with atomic(folder / INDEX) as unfinished:
         unfinished.write_text(json.dumps(index), encoding="utf-8")
 
@@ -138,6 +138,7 @@ class Packed(PoseDataset):
         self.skeleton, self.size = SKELETONS[content["skeleton"]], content["size"]
         self.has_occlusion, self.normalizer = content["has_occlusion"], content["normalizer"]
         self.threshold, self.crop_rule = content["threshold"], content["crop_rule"]
+        self.rulers = content.get("rulers", {})  # earlier versions did not write it
         self.people, self.shards = content["people"], content["shards"]
         self.paths = [inside(index.parent, shard["file"], index) for shard in self.shards]
         for path, shard in zip(self.paths, self.shards, strict=True):
@@ -205,6 +206,9 @@ def _read_index(path: Path) -> dict[str, Any]:
     for name, most in (("size", _LARGEST), ("threshold", 1000.0)):
         if not 0 < content[name] <= most:
             raise InputError(path, name, f"a number > 0, at most {most}", content[name])
+    rulers = content.get("rulers", {})
+    if not (isinstance(rulers, dict) and all(isinstance(text, str) for text in rulers.values())):
+        raise InputError(path, "rulers", "texts by name", rulers)
     choices = {"skeleton": SKELETONS, "normalizer": _NORMALIZERS, "count": [count]}
     for name, known in choices.items():
         if content[name] not in known:

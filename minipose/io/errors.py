@@ -32,14 +32,28 @@ class InputError(ValueError):
         message = f"{_cut(str(file))}: {_cut(field)}: expected {_cut(expected)}"
         if found is not None:
             message += f", found {_shortened(found)}"
-        # A message from a library may hold line breaks; the promise is one line.
-        line = " ".join(message.split())
-        super().__init__("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))
+        super().__init__(_one_line(message))
         self.file, self.field, self.expected, self.found = file, field, expected, found
 
     def __reduce__(self):
         # Worker processes send their errors home.
         return type(self), (str(self.file), self.field, self.expected, self.found)
+
+
+class InputWarning(UserWarning):
+    """What a user should know about the input, although it can be used: one line, said once.
+
+    Records of a file that are no samples, for example: how many, and why.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(_one_line(_cut(message)))
+
+
+def _one_line(message: str) -> str:
+    """A message that may quote a library or a file, without line breaks and control characters."""
+    line = " ".join(message.split())
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 def _shortened(value: object) -> str:

@@ -28,36 +28,69 @@ MOST_PIXELS = 110_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 
 
-def read_photo(path: str | Path) -> np.ndarray:
+def read_photo(path: str | Path, size: tuple[int, int] | None = None, rescale: bool = False) -> np.ndarray:
     """Photo file -> (H, W, 3) uint8 RGB, turned as its EXIF data says.
 
-    Raises `InputError` where the file is missing, is no photo, ends too early, or has more than
-    110 million pixels.
+    size : the (width, height) at which it was labelled. With `rescale`, a photo that has been made larger or
+    smaller since, by one factor both ways, gets that size again.
+
+    Raises `InputError` where the file is missing, is no photo, ends too early, has more than
+    110 million pixels, or is not of its `size`.
     """
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(path, "photo", "a readable file", reason) from error
-    return decode_photo(data, path, "photo")
+    photo = decode_photo(data, path, "photo")
+    height, width = photo.shape[:2]
+    if size is None or size == (width, height):
+        return photo
+    if rescale and width * size[1] == height * size[0] and size[0] * size[1] <= MOST_PIXELS:
+        return cv2.resize(photo, size, interpolation=cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR)
+    expected = f"{size[0]} x {size[1]} px, the size at which it was labelled"
+    raise InputError(path, "width x height", expected, f"{width} x {height} (resized or turned since?)")
 
 
 def decode_photo(data: bytes, path: str | Path, field: str) -> np.ndarray:
     """A photo's bytes -> what `read_photo` returns; `path` and `field` say in errors where they stood."""
-    _refuse_bombs(data, path, field)
+    orientation = _refuse_bombs(data, path, field)
+    # OpenCV turns TIFF in any case, WebP from 4.13 on, and JPEG and PNG where it is not told to leave that.
+    stored = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        photo = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        photo = cv2.imdecode(np.frombuffer(data, np.uint8), stored)
     except cv2.error as error:
         raise InputError(path, field, "a whole picture", f"a damaged one ({error.err})") from error
     if photo is None:
         # OpenCV 4.11, for one, is built without GIF.
         expected = f"a whole picture of a kind that OpenCV {cv2.__version__} reads"
         raise InputError(path, field, expected, f"{len(data)} bytes that it does not")
-    return photo
+    return _turned(photo, orientation)
 
 
-def _refuse_bombs(data: bytes, path: str | Path, field: str) -> None:
-    """What must be known before OpenCV, which believes every header, decodes.
+def _turned(photo: np.ndarray, orientation: int) -> np.ndarray:
+    """A photo as its EXIF orientation says, 1 to 8; what is none of these leaves it as it is."""
+    if orientation in (5, 6, 7, 8):
+        photo = photo.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        photo = photo[::-1]
+    if orientation in (2, 3, 6, 7):
+        photo = photo[:, ::-1]
+    return np.ascontiguousarray(photo)
+
+
+def _orientation(picture: Image.Image, data: bytes) -> int:
+    """The EXIF orientation that OpenCV is to leave to us."""
+    if picture.format == "TIFF" or (picture.format == "PNG" and b"eXIf" not in data):
+        return 1  # TIFF it turns itself; of a PNG without EXIF Pillow would decode all to look for it
+    try:
+        return int(picture.getexif().get(0x0112, 1))
+    except Exception:  # damaged EXIF data, which says nothing of the picture's
+        return 1
+
+
+def _refuse_bombs(data: bytes, path: str | Path, field: str) -> int:
+    """What must be known before OpenCV, which believes every header, decodes; returns the orientation.
 
     Pillow (which matplotlib brings) reads the header alone. OpenCV 4 fills the missing part of a
     cut-off file with grey, without a word. A whole JPEG or PNG ends with its end mark. Some cameras write
@@ -70,8 +103,10 @@ def _refuse_bombs(data: bytes, path: str | Path, field: str) -> None:
             if picture.width * picture.height > MOST_PIXELS:
                 expected = f"a picture of at most {MOST_PIXELS:,} pixels"
                 raise InputError(path, field, expected, f"{picture.width} x {picture.height}")
+            orientation = _orientation(picture, data)
             if not data.rstrip(b"\0").endswith((b"\xff\xd9", b"IEND\xaeB`\x82")):
                 picture.load()
+            return orientation
     except InputError:
         raise
     except UnidentifiedImageError as error:

@@ -42,15 +42,24 @@ class Labels:
         if skeleton not in SKELETONS:
             raise InputError("labelling", "skeleton", f"one of {', '.join(SKELETONS)}", repr(skeleton))
         self.skeleton = SKELETONS[skeleton]
-        self.names = sorted(p.name for p in self.folder.glob("*") if p.suffix.lower() in SUFFIXES)
+        # A Mac leaves a file "._photo.jpg" beside each photo that it copies: names with a dot are no photos.
+        found = (p.name for p in self.folder.glob("*") if p.suffix.lower() in SUFFIXES)
+        self.names = sorted(name for name in found if not name.startswith("."))
         if not self.names:
             raise InputError(self.folder, "photos", f"a folder with files {', '.join(SUFFIXES)}", "none")
         self.answers: dict[str, list[tuple[float, float, int]]] = {name: [] for name in self.names}
         self.dimensions: dict[str, tuple[int, int]] = {}  # (width, height) of the photos seen so far
+        self.unreadable: dict[str, InputError] = {}  # photos that were passed over, and why
         if self.out.exists():
             self._read()
-        unfinished = (n for n, name in enumerate(self.names) if len(self.answers[name]) < len(self.skeleton))
-        self.go(next(unfinished, 0))
+        joints = len(self.skeleton)
+        for number in sorted(
+            range(len(self.names)), key=lambda n: len(self.answers[self.names[n]]) >= joints
+        ):
+            if self._open(number):  # the first with an open joint, or else the first at all
+                break
+        else:
+            raise self.unreadable[self.names[0]]
 
     @property
     def name(self) -> str:
@@ -64,11 +73,29 @@ class Labels:
         return self.skeleton.joints[done] if done < len(self.skeleton) else None
 
     def go(self, number: int) -> None:
-        """Turn to photo `number`, counted from 0; beyond either end, to the nearest there is."""
+        """Turn to photo `number`, counted from 0; beyond either end, to the nearest there is.
+
+        A photo that cannot be read, or is no longer of the size at which it was labelled, raises its error
+        and changes nothing; asked for once more, the next one in that direction is opened instead.
+        """
         number = min(max(number, 0), len(self.names) - 1)
-        photo = read_photo(self.folder / self.names[number])  # first, so that a bad one changes nothing
+        known = self.names[number] in self.unreadable
+        beyond = range(number, len(self.names)) if number >= self.number else range(number, -1, -1)
+        if not any(self._open(n) for n in (beyond if known else [number])):
+            raise self.unreadable[self.names[number]]
+
+    def _open(self, number: int) -> bool:
+        """Show photo `number`, if it can be read; otherwise nothing changes."""
+        name = self.names[number]
+        try:
+            photo = read_photo(self.folder / name, self.dimensions[name] if self.answers[name] else None)
+        except InputError as error:
+            self.unreadable[name] = error
+            return False
+        self.unreadable.pop(name, None)
         self.number, self.photo, self.hidden = number, photo, False
-        self.dimensions[self.name] = (photo.shape[1], photo.shape[0])
+        self.dimensions[name] = (photo.shape[1], photo.shape[0])
+        return True
 
     def click(self, x: float, y: float) -> None:
         """Set the joint that is asked for, in photo px; nothing where all have an answer."""
@@ -141,7 +168,11 @@ class Labels:
             names = [str(name) for name in content["categories"][0]["keypoints"]]
             people = {person["image_id"]: person["keypoints"] for person in content["annotations"]}
             answers, nobody = {}, [0] * 3 * len(names)
+            if len(people) < len(content["annotations"]):
+                raise ValueError("two people in one photo")
             for photo in content["images"]:
+                if photo["file_name"] in answers:
+                    raise ValueError(f"{photo['file_name']} is there twice")
                 rows = np.reshape(people.get(photo["id"], nobody), (len(names), 3))[: photo["answered"]]
                 if not (
                     np.isfinite(rows).all() and np.isin(rows[:, 2], (UNLABELLED, OCCLUDED, VISIBLE)).all()
@@ -182,7 +213,7 @@ class Labeller:
 
         self.labels, self.widget = Labels(photos, out, skeleton), Window()
         self.widget.on_msg(self._take)
-        self._show()
+        self._show("; ".join(map(str, self.labels.unreadable.values())))
 
     def _repr_mimebundle_(self, **kwargs):
         return self.widget._repr_mimebundle_(**kwargs)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +52,14 @@ _GROWTH, _ALWAYS = 32, 1 << 25
 
 
 def inside(folder: Path, name: str, source: Path) -> Path:
-    """`folder`/`name`, for a name that stands in the file `source`: it may not lead out of the folder."""
+    """`folder`/`name`, for a name that stands in the file `source`: it may not lead out of the folder.
+
+    A file that was written on Windows may separate folders by backslashes.
+    """
     path = folder / name
     try:
+        if "\\" in name and not path.exists():
+            path = folder / name.replace("\\", "/")
         leads_out = not path.resolve().is_relative_to(folder.resolve())
         path.exists()  # which `resolve` may not have asked: a name can be too long
     except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have; links in a circle
@@ -68,13 +75,43 @@ def read_json(path: Path, field: str = "annotations", expected: str = "JSON") ->
         data = path.read_bytes()
         if path.suffix == ".gz":
             data = inflated([data], path, field, gzipped=True)
-        return json.loads(data.decode("utf-8"))
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
     except OSError as error:
         raise InputError(path, field, "a readable file", error.strerror) from error
     except (ValueError, RecursionError) as error:  # nested deeper than Python may follow
         if isinstance(error, InputError):
             raise
         raise InputError(path, field, expected, error) from error
+
+
+def id_key(value: Any) -> str:
+    """The one rule for ids: whole numbers and texts; 1, 1.0 and "1" are the same. "" for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+
+
+def as_number(value: Any) -> float:
+    """A number, also in quotes, as tables export them; NaN for anything else."""
+    try:
+        return float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def as_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """(width, height) in whole px; None where a file does not say, by zeros for example."""
+    sides = as_number(width), as_number(height)
+    return (int(sides[0]), int(sides[1])) if all(s.is_integer() and s > 0 for s in sides) else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of two fields of one name, as a merge by hand leaves them, JSON would keep the last."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"two fields called {twice}")
+    return fields
 
 
 def inflated(parts: list[bytes], path: Path, field: str, gzipped: bool = False) -> bytes:

@@ -25,9 +25,9 @@ def within_a_photo(*values: float) -> bool:
 
 
 def read_release(path: Path) -> Iterator[dict[str, Any]]:
-    """A record for each person of the training photos with joints, centre and scale.
+    """A record for each person of the training photos; None for joints, centre or scale that are missing.
 
-    People who lack centre or scale are nobody's samples, but count among the others of their photo.
+    People who lack one of these are nobody's samples, but count among the others of their photo.
     Coordinates stay as published, from 1; a joint that is not labelled is (0, 0, 0). `head_box` is
     x1, y1, x2, y2, or None. `in_photo` is shared by all people of a photo: the joints of each, None for
     somebody without; `own` is the person's number there.
@@ -48,8 +48,6 @@ def read_release(path: Path) -> Iterator[dict[str, Any]]:
         joints = [_joints(person, path, field) for person in people]
         for k, person in enumerate(people):
             own, scale, center = joints[k], _value(person, "scale"), _get(person, "objpos")
-            if own is None or scale is None or _value(center, "x") is None:
-                continue
             box = [_value(person, side) for side in ("x1", "y1", "x2", "y2")]
             yield {
                 "img_paths": str(name[0]),
