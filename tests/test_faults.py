@@ -148,7 +148,7 @@ def test_what_is_no_number_stops_and_leaves_the_good_checkpoint(tmp_path, whole,
     people = ", ".join(Puppets(8, seed=3, size=64)[number].id for number in samples)
     with pytest.raises(FloatingPointError) as error:
         train(net, tmp_path, after_step=spoilt)
-    what = "the last step left a weight that is no number" if spoil == "weight" else f"the loss is {value}"
+    what = "the last step left a weight that is not finite" if spoil == "weight" else f"the loss is {value}"
     assert str(error.value) == f"{what} in epoch 2, samples {people}"
     assert len(read_history(tmp_path / "history.csv")) == 1
     assert goes_on(tmp_path, whole)
