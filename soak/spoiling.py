@@ -30,6 +30,8 @@ LENGTHS = [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF,
 def spoil(kind: healthy.Kind, data: bytes, random: Random) -> bytes:
     """The file's bytes, changed at random: by structure where the kind has one, else anywhere."""
     structured = STRUCTURED.get(kind.name)
+    if structured is not None and ".mat" in kind.name:  # SciPy trusts the lengths in these
+        return cut(data, random) if random.random() < 0.2 else structured(data, random)
     if structured is not None and random.random() < 0.5:
         return structured(data, random)
     for _ in range(random.choice((1, 1, 2, 4))):
@@ -131,15 +133,9 @@ def in_gzip(data: bytes, random: Random) -> bytes:
 
 
 def in_matlab(content: dict[str, Any]):
-    """Another content, or the packed variables unpacked, spoiled and packed again."""
+    """A well-formed file of another content."""
 
     def spoiled(data: bytes, random: Random) -> bytes:
-        if random.random() < 0.5 and data[128:132] == struct.pack("<I", 15):
-            inner = zlib.decompress(data[136:])
-            for _ in range(random.choice((1, 2, 4))):
-                inner = random.choice((flip, length, length, remove, repeat))(inner, random)
-            packed = zlib.compress(inner)
-            return data[:128] + struct.pack("<II", 15, len(packed)) + packed
         for _ in range(10):
             try:
                 return healthy.mat(change(content, random), bool(random.randrange(2)))

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import data_root, inside
-from minipose.data.matlab import read_mat
+from minipose.data.files import data_root, inside, read_mat
 from minipose.data.sample import UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.data.sizes import person_sizes
 from minipose.errors import InputError

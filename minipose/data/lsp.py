@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.files import data_root
-from minipose.data.matlab import read_mat
+from minipose.data.files import data_root, read_mat
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.data.sizes import person_sizes
 from minipose.errors import InputError
