@@ -247,10 +247,6 @@ def archives(folder: Path) -> Any:
                 member.write(bytes(1 << 20))
     yield Bomb("a checkpoint that unpacks to a GiB", "checkpoint", buffer.getvalue())
     yield Bomb("the same as ImageNet's weights", "imagenet", buffer.getvalue())
-    for name in ("val/../../evil.txt", "val//etc/evil.txt", "val/" + "../" * 40 + "tmp/evil.txt"):
-        with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
-            archive.writestr(zipfile.ZipInfo(name), "x")
-        yield Bomb(f"a zip with {name[:40]}", "archive.zip", buffer.getvalue())
     with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
         archive.writestr(zipfile.ZipInfo("val/é.txt"), "x")
     spoiled = buffer.getvalue().replace("é".encode(), b"\x86\x86")  # the fuzzer found this one
