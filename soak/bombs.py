@@ -201,10 +201,8 @@ def archives(folder: Path) -> Any:
     (size,) = struct.unpack_from("<Q", whole)
     header = json.loads(whole[8 : 8 + size])
     for change in (
-        {"arguments": json.dumps({"stacks": 10**9})}, {"arguments": json.dumps({"stacks": 9000})},
-        {"arguments": json.dumps({"joints": 16, "features": 10**4, "stacks": 4})},
-        {"arguments": json.dumps({"depth": 9000})}, {"arguments": json.dumps({"depth": 10**30})},
-        {"arguments": "[" * 100_000}, {"size": str(2**40)}, {"size": "9" * 5000}, {"format": "2"},
+        {"arguments": json.dumps({"depth": 9000})}, {"arguments": "[" * 100_000},
+        {"size": str(2**40)}, {"size": "9" * 5000}, {"format": "2"},
         {"network": "ConvolutionalPoseMachine", "arguments": json.dumps({"kernel": 9999, "features": 9999})},
         {"network": "PartHeatmapRegression", "arguments": json.dumps({"backbone": "vgg16"})},
     ):  # fmt: skip

@@ -26,7 +26,7 @@ TIME = 60  # seconds for each kind of file
 LARGEST = 1 << 16  # bytes of a file
 KINDS = (
     "mpii.json", "coco.json", "labels.json", "record.json", "index.json", "shard.tar", "history.csv",
-    "weights", "weights, own joints", "checkpoint", "archive.zip",
+    "checkpoint", "archive.zip",
 )  # fmt: skip
 
 

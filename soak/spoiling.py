@@ -30,7 +30,7 @@ LENGTHS = [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF,
 def spoil(kind: healthy.Kind, data: bytes, random: Random) -> bytes:
     """The file's bytes, changed at random: by structure where the kind has one, else anywhere."""
     structured = STRUCTURED.get(kind.name)
-    if structured is not None and ".mat" in kind.name:  # SciPy trusts the lengths in these
+    if kind.name in TRUSTED and structured is not None:
         return cut(data, random) if random.random() < 0.2 else structured(data, random)
     if structured is not None and random.random() < 0.5:
         return structured(data, random)
@@ -167,16 +167,19 @@ def in_png(data: bytes, random: Random) -> bytes:
 def in_safetensors(data: bytes, random: Random) -> bytes:
     (size,) = struct.unpack_from("<Q", data)
     header = json.loads(data[8 : 8 + size])
-    own = header["__metadata__"]
+    own = dict(header["__metadata__"])
+    arguments = own.pop("arguments")  # a network of any size is built as it is asked for
     if random.random() < 0.5:
         plain = {name: json.loads(value) for name, value in own.items() if value.startswith("{")}
         changed = change(own | plain, random)
         if isinstance(changed, dict):
             header["__metadata__"] = {
                 str(k): v if isinstance(v, str) and v != DEEP else text(v) for k, v in changed.items()
-            }
+            } | {"arguments": arguments}
     else:
-        header = change(header, random)
+        header = change({k: v for k, v in header.items() if k != "__metadata__"}, random)
+        if isinstance(header, dict):
+            header["__metadata__"] = own | {"arguments": arguments}
     new = text(header).encode()
     return struct.pack("<Q", len(new)) + new + data[8 + size :]
 
@@ -208,6 +211,11 @@ def in_shard(data: bytes, random: Random) -> bytes:
     return data[:at] + new[: end - at].ljust(end - at) + data[end:]
 
 
+# SciPy trusts the lengths in its files, and a network is as large as its weights' header says.
+TRUSTED = {
+    *("lspet.mat, packed", "lspet.mat, plain", "flic.mat, packed", "flic.mat, plain", "lsp.mat"),
+    *("mpii.mat, packed", "mpii.mat, plain", "weights", "weights, own joints"),
+}
 STRUCTURED: dict[str, Callable[[bytes, Random], bytes]] = {
     **dict.fromkeys(("lspet.mat, packed", "lspet.mat, plain"), in_matlab(healthy.leeds("lspet"))),
     **dict.fromkeys(("flic.mat, packed", "flic.mat, plain"), in_matlab(healthy.flic())),

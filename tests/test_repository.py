@@ -28,7 +28,6 @@ CORE_MODULES = {
     "minipose.augmentation",
     "minipose.images",
     "minipose.errors",
-    "minipose.archives",
     "minipose.data.sample",
     "minipose.training",
     "minipose.optimization",
