@@ -20,7 +20,6 @@ from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, P
 from minipose.data.downloads import ARCHIVES, fetch
 from minipose.data.files import GUIDES
 from minipose.data.lsp import check_folder
-from minipose.data.shards import pack
 from minipose.errors import InputError
 from minipose.evaluation import number
 from minipose.images import read_photo
@@ -193,28 +192,20 @@ def _run_folder(options: argparse.Namespace) -> Path:
 def data(options: argparse.Namespace) -> None:
     """Say where data sets come from and how their folders look; fetch one, or check a folder."""
     if options.name is None:
-        if options.root or options.download or options.pack:
+        if options.root or options.download:
             raise InputError("command line", "NAME", "the data set that the folder should hold")
         print("\n\n".join(f"{name}\n{guide}" for name, guide in GUIDES.items()))
         print("\nminipose data lsp --root DIR, or lspet, checks a folder of yours.")
     elif options.download:
-        if options.root or options.pack:
-            raise InputError("command line", "--download", "neither --root nor --pack beside it")
+        if options.root:
+            raise InputError("command line", "--download", "no --root beside it")
         if options.name not in ARCHIVES:
             expected = f"{' or '.join(ARCHIVES)}: licence and a published checksum allow it; `minipose data"
             expected += f" {options.name}` says where to get this one"
             raise InputError(options.name, "--download", expected)
         print("\n".join(f"{path} is there" for path in fetch(options.name, options.download)))
-    elif options.size is not None and not options.pack:
-        raise InputError("command line", "--size", "--pack beside it, whose crops it is for")
     elif options.name in ("lsp", "lspet") and options.root is not None:
-        dataset = {"lsp": LSP, "lspet": LSPET}[options.name](options.root)
-        print(check_folder(dataset))
-        if options.pack:
-            pack(dataset, options.pack, options.size or 256)
-            print(f"wrote {options.pack}: read it with minipose.data.Packed({options.pack!r})")
-    elif options.pack:
-        raise InputError("command line", "--pack", "lsp or lspet and its --root", options.name)
+        print(check_folder({"lsp": LSP, "lspet": LSPET}[options.name](options.root)))
     elif options.root is not None:
         raise InputError("command line", "--root", "lsp or lspet, whose folders can be checked", options.name)
     else:

@@ -202,15 +202,6 @@ def in_archive(data: bytes, random: Random) -> bytes:
     return buffer.getvalue()
 
 
-def in_shard(data: bytes, random: Random) -> bytes:
-    """One person's labels changed, as long as they fit in their place."""
-    blocks = range(512, len(data), 512)
-    at = random.choice([at for at in blocks if data[at - 505 : at - 500] == b".json"])  # behind their header
-    end = data.index(b"\0", at)
-    new = text(change(json.loads(data[at:end]), random)).encode()
-    return data[:at] + new[: end - at].ljust(end - at) + data[end:]
-
-
 # SciPy trusts the lengths in its files, and a network is as large as its weights' header says.
 TRUSTED = {
     *("lspet.mat, packed", "lspet.mat, plain", "flic.mat, packed", "flic.mat, plain", "lsp.mat"),
@@ -223,9 +214,8 @@ STRUCTURED: dict[str, Callable[[bytes, Random], bytes]] = {
     "lsp.mat": in_matlab(healthy.leeds("lsp")),
     "photo.png": in_png,
     "mpii.json.gz": in_gzip,
-    **dict.fromkeys(("mpii.json", "coco.json", "labels.json", "record.json", "index.json"), in_json),
+    **dict.fromkeys(("mpii.json", "coco.json", "labels.json", "record.json"), in_json),
     **dict.fromkeys(("weights", "weights, own joints"), in_safetensors),
     "checkpoint": in_archive,
     "imagenet": in_archive,
-    "shard.tar": in_shard,
 }

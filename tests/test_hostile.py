@@ -15,7 +15,7 @@ def test_no_file_does_harm():
     harmed, spoiled = hostile.judged(SPOILED)
     assert not harmed.wrong
     assert not spoiled.wrong
-    assert harmed.refused >= 140
+    assert harmed.refused >= 130
     assert spoiled.refused + spoiled.read == SPOILED
     assert min(spoiled.refused, spoiled.read) > SPOILED // 20, "a test that tries both"
 
