@@ -18,8 +18,9 @@ import torch
 
 import minipose
 from benchmarks import baselines
-from minipose.arguments import RECIPES, UNSEEN_SEED
+from minipose.arguments import RECIPES
 from minipose.data import Puppets
+from minipose.data.puppets import UNSEEN_SEED
 from minipose.data.sample import PoseDataset, Sample
 from minipose.heatmaps import to_map
 from minipose.images import read_photo

@@ -14,11 +14,9 @@ from minipose.data.files import GUIDES
 from minipose.data.flic import SPLITS as FLIC_SPLITS
 from minipose.data.lsp import SPLITS as LSPET_SPLITS
 from minipose.data.mpii import SPLITS as MPII_SPLITS
+from minipose.data.puppets import UNSEEN_SEED
 from minipose.heatmaps import REFINEMENTS
 from minipose.models.hourglass import ACTIVATIONS, SUPERVISIONS
-
-# Every run on puppets is measured on the scenes of this seed, and none may train on them.
-UNSEEN_SEED = 1_000_000
 
 # The splits of each data set that has any.
 SPLITS: dict[str, tuple[str, ...]] = {"lspet": LSPET_SPLITS, "flic": FLIC_SPLITS, "mpii": MPII_SPLITS}

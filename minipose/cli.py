@@ -13,24 +13,24 @@ import torch
 
 import minipose
 from minipose import distributed, report_pck, training
-from minipose.arguments import READS, RECIPES, SPLITS, UNSEEN_SEED, parser
+from minipose.arguments import READS, RECIPES, SPLITS, parser
 from minipose.checkpoints import atomic
 from minipose.crops import Crop
 from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets
 from minipose.data.downloads import ARCHIVES, fetch
 from minipose.data.files import GUIDES
-from minipose.data.lsp import check_folder
+from minipose.data.lsp import check_folder, train_and_validation
+from minipose.data.puppets import UNSEEN_SEED
 from minipose.errors import InputError
 from minipose.evaluation import number
 from minipose.images import read_photo
 from minipose.inference import choose_device
+from minipose.models.hourglass import depth_for
 from minipose.oks import average_precision, coco_results
 from minipose.skeletons import COCO as SKELETON
 
 Command = Callable[[argparse.Namespace], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
-# Of LSPET's 8,000 people to train on, so many are watched instead.
-LSPET_WATCHED = 500
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,7 +84,7 @@ def train(options: argparse.Namespace) -> None:
     for name, usual in RECIPES[options.data].items():
         if getattr(options, name) is None:
             setattr(options, name, usual)
-    depth = max(1, (options.size // 16).bit_length() - 1)  # down to 4x4 cells, or a little more
+    depth = depth_for(options.size)
     if options.size < 32 or options.size % (4 * 2**depth):
         raise InputError("command line", "--size", "64, 96, 128, 256 or the like", options.size)
     if options.supervision == "upsampling" and (options.stacks != 1 or depth < 3):
@@ -95,9 +95,8 @@ def train(options: argparse.Namespace) -> None:
     else:
         # The held-out people stay unseen until `minipose evaluate`: what is watched here is taken
         # from the training side, and the learning rate may follow it.
-        people = LSPET(options.root, "train")
-        validation = people.subset(range(LSPET_WATCHED))
-        dataset = people.subset(range(LSPET_WATCHED, len(people))[: options.count])
+        dataset, validation = train_and_validation(options.root)
+        dataset = dataset.subset(range(len(dataset))[: options.count])
     torch.manual_seed(options.seed)  # of the first weights; draws and order have the same seed
     try:
         network = minipose.StackedHourglass(
@@ -107,7 +106,7 @@ def train(options: argparse.Namespace) -> None:
             features=options.features,
             depth=depth,
             supervision=options.supervision,
-            unlabelled="ignore" if options.data == "lspet" else "zero",
+            unlabelled=dataset.unlabelled,
             activation=options.activation,
         )
     except ValueError as error:

@@ -52,7 +52,8 @@ class PoseDataset:
     """What all datasets share: a length, samples by number, and how they are measured.
 
     `normalizer` and `threshold` name the dataset's usual PCK, so that training can report it;
-    `crop_rule` says in words how its evaluation crops are cut.
+    `crop_rule` says in words how its evaluation crops are cut. `unlabelled` is how a loss should treat
+    joints without label: "zero", or "ignore" where they are often visible (see `StackedHourglass`).
     """
 
     skeleton: Skeleton
@@ -60,6 +61,7 @@ class PoseDataset:
     normalizer = "torso"
     threshold = 0.2
     crop_rule = "centre and 1.5 x the longer side of the box of labelled joints"
+    unlabelled = "zero"
 
     def __len__(self) -> int:
         raise TypeError(f"{type(self).__name__} has no length")
@@ -89,7 +91,7 @@ class Wrapped(PoseDataset):
         self.whole = whole
         self.skeleton, self.has_occlusion = whole.skeleton, whole.has_occlusion
         self.normalizer, self.threshold = whole.normalizer, whole.threshold
-        self.crop_rule = whole.crop_rule
+        self.crop_rule, self.unlabelled = whole.crop_rule, whole.unlabelled
 
 
 class Subset(Wrapped):

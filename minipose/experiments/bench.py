@@ -17,20 +17,19 @@ from typing import Any
 import torch
 
 from minipose import checkpoints, distributed, training
-from minipose.arguments import UNSEEN_SEED
 from minipose.data import LSPET, InMemory, PoseDataset, Puppets
+from minipose.data.lsp import train_and_validation
+from minipose.data.puppets import UNSEEN_SEED
 from minipose.errors import InputError
 from minipose.evaluation import Evaluation, evaluate
 from minipose.experiments import records
 from minipose.experiments.measures import limbs
 from minipose.inference import choose_device
-from minipose.models.hourglass import StackedHourglass
+from minipose.models.hourglass import StackedHourglass, depth_for
 from minipose.models.network import PoseNetwork
 
 # A record keeps the losses of so many first steps: repeated, they must come out bit for bit.
 OPENING = 50
-# Of LSPET's 8,000 people to train on, so many are watched instead and may decide something.
-WATCHED = 500
 
 
 class Paused(Exception):
@@ -61,8 +60,8 @@ class Plan:
 
     @property
     def depth(self) -> int:
-        """Down to 4x4 cells (section 3.1)."""
-        return (self.size // 16).bit_length() - 1
+        """Of the hourglasses, for images of this size."""
+        return depth_for(self.size)
 
     @property
     def measure(self) -> tuple[str, float]:
@@ -149,11 +148,11 @@ class Bench:
         return _people(plan, part, None if self.root is None else str(self.root))
 
     def hourglass(self, plan: Plan, stacks: int, residuals: int = 1, **more: Any) -> StackedHourglass:
-        """A stacked hourglass that fits the plan; LSPET's unlabelled joints carry no loss."""
+        """A stacked hourglass that fits the plan and its people."""
+        people = self.people(plan, "watched")
         usual: dict[str, Any] = {
-            "joints": len(self.people(plan, "watched").skeleton), "stacks": stacks, "residuals": residuals,
-            "features": plan.features, "depth": plan.depth,
-            "unlabelled": "ignore" if plan.data == "lspet" else "zero",
+            "joints": len(people.skeleton), "stacks": stacks, "residuals": residuals,
+            "features": plan.features, "depth": plan.depth, "unlabelled": people.unlabelled,
         }  # fmt: skip
         return StackedHourglass(**usual | more)
 
@@ -240,9 +239,10 @@ def _people(plan: Plan, part: str, root: str | None) -> PoseDataset:
 
 
 def _lspet(plan: Plan, part: str, root: str | None) -> PoseDataset:
-    train = LSPET(root, "train")
-    numbers = {"watched": range(WATCHED), "train": range(WATCHED, len(train))}
-    people = train.subset(numbers[part]) if part in numbers else LSPET(root, "held-out")
+    if part == "unseen":
+        people: PoseDataset = LSPET(root, "held-out")
+    else:
+        people = train_and_validation(root)[part == "watched"]
     count = {"train": plan.people, "watched": plan.watched, "unseen": plan.unseen}[part]
     chosen = people.subset(range(len(people))[:count])
     # Looked at after each epoch: to decode these photos again would take longer than to learn on a GPU.

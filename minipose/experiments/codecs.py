@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 from torch.nn.functional import interpolate, max_pool2d
 
 from minipose import metrics
-from minipose.arguments import UNSEEN_SEED
 from minipose.crops import Crop
 from minipose.data import PoseDataset, Puppets
+from minipose.data.puppets import UNSEEN_SEED
 from minipose.evaluation import Evaluation
 from minipose.experiments.bench import (
     MEDIUM,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minipose.arguments import UNSEEN_SEED
 from minipose.crops import Crop
 from minipose.data import Puppets
+from minipose.data.puppets import UNSEEN_SEED
 from minipose.data.sample import PoseDataset, Sample
 from minipose.evaluation import evaluate
 from minipose.experiments.bench import LARGE, SMALL, Bench, Findings, Plan, Run, weights

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from minipose import metrics
-from minipose.arguments import UNSEEN_SEED
 from minipose.crops import Crop
+from minipose.data.puppets import UNSEEN_SEED
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.errors import InputError
 from minipose.evaluation import Evaluation, evaluate

@@ -94,13 +94,13 @@ def reference(bench: Bench) -> Findings:
 def systems(bench: Bench) -> Findings:
     """Every network of the package on the same people, for the same number of steps."""
     plan = bench.plan(SMALL)
-    joints = len(bench.people(plan, "watched").skeleton)
+    watched = bench.people(plan, "watched")
+    joints, unlabelled = len(watched.skeleton), watched.unlabelled
     on_gpu = bench.scale == "gpu"
     # Each with the optimizer and rate that it learns with; people, order and steps are the same.
     adam = replace(plan, optimizer="adam", learning_rate=2e-4 if on_gpu else 4e-3)
     machine = ConvolutionalPoseMachine if on_gpu else ConvolutionalPoseMachine.small
     halves = "resnet152" if on_gpu else "small"
-    unlabelled = "ignore" if plan.data == "lspet" else "zero"
     networks: dict[str, tuple[Callable[[], PoseNetwork], Plan]] = {
         "stacked hourglass, 2 stacks": (_maker(bench, plan, 2, 1), plan),
         "pose machine, 3 stages": (lambda: machine(joints, 3, unlabelled=unlabelled), adam),

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from minipose.arguments import UNSEEN_SEED
 from minipose.data import InMemory, Puppets
 from minipose.data.puppet_body import JOINTS, PARTS, Body, Build, Pose
 from minipose.data.puppet_scene import Scene
-from minipose.data.puppets import random_build, random_pose
+from minipose.data.puppets import UNSEEN_SEED, random_build, random_pose
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.evaluation import Evaluation, evaluate
 from minipose.experiments.bench import Bench, Findings, Run
