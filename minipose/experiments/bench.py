@@ -113,6 +113,35 @@ class Findings:
     seeds: list[int] = field(default_factory=lambda: [0])
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """run : what to do on a `Bench`. shows, reference : in words. minutes : expected at "cpu" and "gpu"."""
+
+    run: Callable[[Bench], Findings]
+    shows: str
+    reference: str
+    minutes: dict[str, float]
+
+
+EXPERIMENTS: dict[str, Experiment] = {}
+
+
+def experiment(shows: str, reference: str, cpu: float, gpu: float):
+    """List a function as an experiment, under its name with hyphens.
+
+    shows, reference : in words. cpu, gpu : minutes expected at these scales.
+    """
+
+    def wrap(run: Callable[[Bench], Findings]) -> Callable[[Bench], Findings]:
+        name = run.__name__.replace("_", "-")
+        if name in EXPERIMENTS:
+            raise ValueError(f"two experiments are called {name}")
+        EXPERIMENTS[name] = Experiment(run, shows, reference, {"cpu": cpu, "gpu": gpu})
+        return run
+
+    return wrap
+
+
 class Bench:
     """Carries experiments out at one scale.
 

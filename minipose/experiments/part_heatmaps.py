@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from minipose.experiments.bench import LARGE, Bench, Findings, Plan, Run
+from minipose.experiments.bench import LARGE, Bench, Findings, Plan, Run, experiment
 from minipose.experiments.measures import accuracy, curve, limbs, openings, settings, spread
 from minipose.metrics import by_visibility
 from minipose.models.part_heatmap_regression import PartHeatmapRegression
@@ -46,6 +46,7 @@ PARTS = {"head": ("head_top", "neck")} | {
 }
 
 
+@experiment("detection, regression, and one behind the other", "Table 5 of PHR", cpu=27, gpu=40)
 def part_heatmaps(bench: Bench) -> Findings:
     """Table 5: each half alone, and both in a row with two kinds of maps between them."""
     plan = bench.plan(SMALL_PARTS, LARGE_PARTS)
@@ -80,6 +81,9 @@ def part_heatmaps(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "detector, then regressor, then both, against both from the beginning", "section 3 of PHR", cpu=4, gpu=6
+)
 def part_phases(bench: Bench) -> Findings:
     """Detector; regressor with the detector frozen; both: against both from the beginning, as many steps."""
     plan = bench.plan(SMALL_PARTS, LARGE_PARTS)
@@ -121,6 +125,9 @@ def part_phases(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "the second network with the image beside the heatmaps, and without", "section 1.1 of PHR", cpu=6, gpu=8
+)
 def part_inputs(bench: Bench) -> Findings:
     """Section 3: does the second network need the image beside the heatmaps?"""
     plan = bench.plan(SMALL_PARTS, LARGE_PARTS)

@@ -9,7 +9,7 @@ import torch
 
 from minipose.data.sample import OCCLUDED, VISIBLE, PoseDataset
 from minipose.evaluation import Evaluation
-from minipose.experiments.bench import Bench, Findings, Plan, Run, weights
+from minipose.experiments.bench import Bench, Findings, Plan, Run, experiment, weights
 from minipose.experiments.measures import limbs, scores, settings
 from minipose.experiments.part_heatmaps import LARGE_PARTS, LIMBS, SMALL_PARTS, cascade, curves, taken
 from minipose.experiments.reading import both_sides, number, timed
@@ -27,6 +27,7 @@ LARGE_SHIPPED = replace(LARGE_PARTS, epochs=20)
 RANGES = 10
 
 
+@experiment("trains the part heatmap regression that the package ships", "section 3 of PHR", cpu=7, gpu=10)
 def part_reference(bench: Bench) -> Findings:
     """The network that is shipped, trained for ten minutes of a CPU; `part-occlusion` asks it."""
     run, plan = _shipped(bench)
@@ -45,6 +46,7 @@ def part_reference(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment("what both halves say of visible and of occluded parts", "Figure 2 of PHR", cpu=1, gpu=1)
 def part_occlusion(bench: Bench) -> Findings:
     """Figure 2: detections of hidden parts are weak, and the regression finds the parts all the same."""
     run, plan = _shipped(bench)

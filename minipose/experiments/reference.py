@@ -15,6 +15,7 @@ from minipose.experiments.bench import (
     Paused,
     Plan,
     Run,
+    experiment,
     weights,
 )
 from minipose.experiments.measures import accuracy, curve, openings, scores, settings
@@ -34,6 +35,7 @@ PHOTOS = Plan(
 )  # fmt: skip
 
 
+@experiment("trains the networks that the package ships", "section 3.4", cpu=90, gpu=20)
 def reference(bench: Bench) -> Findings:
     """Train what is shipped: a pair of equal capacity for the live lab on puppets and on people, and,
     on a GPU, the wide one.
@@ -91,6 +93,12 @@ def reference(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "all networks of the package on the same people, for the same number of steps",
+    "their papers",
+    cpu=3,
+    gpu=10,
+)
 def systems(bench: Bench) -> Findings:
     """Every network of the package on the same people, for the same number of steps."""
     plan = bench.plan(SMALL)

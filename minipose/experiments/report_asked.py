@@ -16,7 +16,7 @@ from minipose.data.puppet_scene import Scene
 from minipose.data.puppets import UNSEEN_SEED, random_build, random_pose
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.evaluation import Evaluation, evaluate
-from minipose.experiments.bench import Bench, Findings, Run
+from minipose.experiments.bench import Bench, Findings, Run, experiment
 from minipose.experiments.measures import limbs, settings, spread
 from minipose.experiments.reading import asked, number, reader, timed
 from minipose.experiments.report import (
@@ -37,6 +37,9 @@ ARM_PARTS = np.array([part.name.endswith(("arm", "sleeve", "hand")) for part in 
 ARM_JOINTS = [j for j, name in enumerate(JOINTS) if name.endswith(("elbow", "wrist"))]
 
 
+@experiment(
+    "large blocks taken out of the pictures to learn from", "student report, section 7", cpu=4, gpu=10
+)
 def block_occlusion(bench: Bench) -> Findings:
     """Section 7: a large block of the picture is taken away and the joints behind it stay labelled."""
     plan, seeds = bench.plan(SMALL_REPORT, LARGE_REPORT), seeds_of(bench)
@@ -113,6 +116,12 @@ class Hidden(PoseDataset):
         return replace(sample, visibility=visibility, read=read)
 
 
+@experiment(
+    "cartoons, apes, four legs, four arms: figures that nobody learned",
+    "student report, section 4.6",
+    cpu=2,
+    gpu=3,
+)
 def non_human(bench: Bench) -> Findings:
     """Section 4.6: figures that nobody learned, from people with other proportions to extra arms."""
     network, plan, name = reader(bench, ASKED)
