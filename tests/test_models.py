@@ -1,4 +1,4 @@
-"""The network against the authors' definition (shared facts 1) and against plain arithmetic."""
+"""The network against the authors' Torch code (pose-hg-train) and against plain arithmetic."""
 
 import pytest
 import torch

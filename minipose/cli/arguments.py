@@ -187,10 +187,6 @@ def _data(added: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help=f"fetch the data set into this folder ({', '.join(ARCHIVES)} only)",
     )
-    added.add_argument(
-        "--pack", metavar="FOLDER", help="write the data set as shards of crops into this folder"
-    )
-    added.add_argument("--size", type=_count, help="crops of the shards, in px (default: 256)")
 
 
 def _export(added: argparse.ArgumentParser) -> None:

@@ -20,22 +20,20 @@ from minipose.crops import Crop
 from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets, oks
 from minipose.data.downloads import ARCHIVES, fetch
 from minipose.data.formats.files import GUIDES
-from minipose.data.lsp import check_folder
+from minipose.data.lsp import check_folder, train_and_validation
 from minipose.data.oks import average_precision, coco_results
 from minipose.data.puppets import UNSEEN_SEED
-from minipose.data.shards import pack
 from minipose.evaluation import number
 from minipose.inference import choose_device
 from minipose.io.checkpoints import atomic
 from minipose.io.errors import InputError, InputWarning
 from minipose.io.images import read_photo
+from minipose.models.hourglass import depth_for
 from minipose.scaling import distributed
 from minipose.skeletons import COCO as SKELETON
 
 Command = Callable[[argparse.Namespace], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
-# Of LSPET's 8,000 people to train on, so many are watched instead.
-LSPET_WATCHED = 500
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,7 +97,7 @@ def train(options: argparse.Namespace) -> None:
     for name, usual in RECIPES[options.data].items():
         if getattr(options, name) is None:
             setattr(options, name, usual)
-    depth = max(1, (options.size // 16).bit_length() - 1)  # down to 4x4 cells, or a little more
+    depth = depth_for(options.size)
     if options.size < 32 or options.size % (4 * 2**depth):
         raise InputError("command line", "--size", "64, 96, 128, 256 or the like", options.size)
     if options.supervision == "upsampling" and (options.stacks != 1 or depth < 3):
@@ -110,9 +108,8 @@ def train(options: argparse.Namespace) -> None:
     else:
         # The held-out people stay unseen until `minipose evaluate`: what is watched here is taken
         # from the training side, and the learning rate may follow it.
-        people = LSPET(options.root, "train")
-        validation = people.subset(range(LSPET_WATCHED))
-        dataset = people.subset(range(LSPET_WATCHED, len(people))[: options.count])
+        dataset, validation = train_and_validation(options.root)
+        dataset = dataset.subset(range(len(dataset))[: options.count])
     torch.manual_seed(options.seed)  # of the first weights; draws and order have the same seed
     try:
         network = minipose.StackedHourglass(
@@ -122,7 +119,7 @@ def train(options: argparse.Namespace) -> None:
             features=options.features,
             depth=depth,
             supervision=options.supervision,
-            unlabelled="ignore" if options.data == "lspet" else "zero",
+            unlabelled=dataset.unlabelled,
         )
     except ValueError as error:
         raise InputError("command line", "network", "arguments that fit together", str(error)) from error
@@ -207,28 +204,20 @@ def _run_folder(options: argparse.Namespace) -> Path:
 def data(options: argparse.Namespace) -> None:
     """Say where data sets come from and how their folders look; fetch one, or check a folder."""
     if options.name is None:
-        if options.root or options.download or options.pack:
+        if options.root or options.download:
             raise InputError("command line", "NAME", "the data set that the folder should hold")
         print("\n\n".join(f"{name}\n{guide}" for name, guide in GUIDES.items()))
         print("\nminipose data lsp --root DIR, or lspet, checks a folder of yours.")
     elif options.download:
-        if options.root or options.pack:
-            raise InputError("command line", "--download", "neither --root nor --pack beside it")
+        if options.root:
+            raise InputError("command line", "--download", "no --root beside it")
         if options.name not in ARCHIVES:
             expected = f"{' or '.join(ARCHIVES)}: licence and a published checksum allow it; `minipose data"
             expected += f" {options.name}` says where to get this one"
             raise InputError(options.name, "--download", expected)
         print("\n".join(f"{path} is there" for path in fetch(options.name, options.download)))
-    elif options.size is not None and not options.pack:
-        raise InputError("command line", "--size", "--pack beside it, whose crops it is for")
     elif options.name in ("lsp", "lspet") and options.root is not None:
-        dataset = {"lsp": LSP, "lspet": LSPET}[options.name](options.root)
-        print(check_folder(dataset))
-        if options.pack:
-            pack(dataset, options.pack, options.size or 256)
-            print(f"wrote {options.pack}: read it with minipose.data.Packed({options.pack!r})")
-    elif options.pack:
-        raise InputError("command line", "--pack", "lsp or lspet and its --root", options.name)
+        print(check_folder({"lsp": LSP, "lspet": LSPET}[options.name](options.root)))
     elif options.root is not None:
         raise InputError("command line", "--root", "lsp or lspet, whose folders can be checked", options.name)
     else:

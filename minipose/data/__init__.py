@@ -7,6 +7,5 @@ from minipose.data.memory import InMemory
 from minipose.data.mpii import MPII
 from minipose.data.puppets.dataset import Puppets
 from minipose.data.sample import PoseDataset, Sample
-from minipose.data.shards import Packed
 
-__all__ = ["COCO", "FLIC", "LSP", "LSPET", "MPII", "InMemory", "Packed", "PoseDataset", "Puppets", "Sample"]
+__all__ = ["COCO", "FLIC", "LSP", "LSPET", "MPII", "InMemory", "PoseDataset", "Puppets", "Sample"]

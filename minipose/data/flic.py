@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.formats.files import data_root, inside
-from minipose.data.matlab import read_mat
+from minipose.data.formats.files import data_root, inside, read_mat
 from minipose.data.sample import UNLABELLED, VISIBLE, PoseDataset, Sample, warn_left_out
 from minipose.data.sizes import person_sizes
 from minipose.io.errors import InputError

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from minipose.crops import Crop
-from minipose.data.formats.files import data_root
-from minipose.data.matlab import read_mat
+from minipose.data.formats.files import data_root, read_mat
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample, warn_left_out
 from minipose.data.sizes import person_sizes
 from minipose.io.errors import InputError
@@ -24,6 +23,7 @@ from minipose.skeletons import LSP as SKELETON
 
 HELD_OUT = Path(__file__).with_name("lspet_held_out.txt")
 SPLITS = ("all", "train", "held-out")
+VALIDATION = 500  # of LSPET's 8,000 training people
 # Larger than any photo of either set by far: such a coordinate is a broken file.
 ABSURD = 100_000.0
 
@@ -139,6 +139,7 @@ class LSPET(_Leeds):
     """
 
     has_occlusion = False
+    unlabelled = "ignore"
     digits = 5
     _layout = (14, 3)
 
@@ -156,6 +157,15 @@ class LSPET(_Leeds):
 
     def _visibility(self, third):
         return np.where(third == 1, VISIBLE, UNLABELLED)
+
+
+def train_and_validation(root: str | Path | None = None) -> tuple[PoseDataset, PoseDataset]:
+    """LSPET's 8,000 training people, split into 7,500 to train on and the first 500 for validation.
+
+    The 1,000 held-out people are in neither. Raises `InputError` as `LSPET` does.
+    """
+    people = LSPET(root, "train")
+    return people.subset(range(VALIDATION, len(people))), people.subset(range(VALIDATION))
 
 
 def check_folder(dataset: _Leeds) -> str:

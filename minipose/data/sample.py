@@ -60,7 +60,8 @@ class PoseDataset:
     `normalizer` and `threshold` name the dataset's usual PCK, so that training can report it;
     `rulers` says what the sizes are measured by, which decides what a PCK may be compared with;
     `crop_rule` says in words how its evaluation crops are cut; `left_out` counts, by reason, the records of
-    its files that are no samples.
+    its files that are no samples. `unlabelled` is how a loss should treat joints without label: "zero", or
+    "ignore" where they are often visible (see `StackedHourglass`).
     """
 
     skeleton: Skeleton
@@ -70,6 +71,7 @@ class PoseDataset:
     rulers: Mapping[str, str] = {"head": "neck to head-top", "torso": "right shoulder to left hip"}
     crop_rule = "centre and 1.5 x the longer side of the box of labelled joints"
     left_out: Mapping[str, int] = {}
+    unlabelled = "zero"
 
     def __len__(self) -> int:
         raise TypeError(f"{type(self).__name__} has no length")
@@ -100,6 +102,7 @@ class Wrapped(PoseDataset):
         self.skeleton, self.has_occlusion = whole.skeleton, whole.has_occlusion
         self.normalizer, self.threshold = whole.normalizer, whole.threshold
         self.crop_rule, self.rulers, self.left_out = whole.crop_rule, whole.rulers, whole.left_out
+        self.unlabelled = whole.unlabelled
 
 
 class Subset(Wrapped):

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
-from minipose.archives import read_archive
 from minipose.io.errors import InputError
 
 # The colours of ImageNet: torchvision's weights expect images with these taken out.
@@ -125,7 +124,13 @@ def load_imagenet(backbone: ResNet | VGG, path: str | Path) -> None:
     Only plain tensors are read, no code is run. VGG's fully connected layers become convolutions. Raises
     `InputError` that names the first tensor that is missing, of another shape or one too many.
     """
-    content = read_archive(Path(path), "weights", "a state dict of plain tensors", legacy=True)
+    expected = "a state dict of plain tensors"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(path, "weights", expected, "no such file") from error
+    except Exception as error:  # torch documents no exceptions for damaged files
+        raise InputError(path, "weights", expected, f"a damaged file ({type(error).__name__})") from error
     if not isinstance(content, dict):
         raise InputError(path, "weights", "a state dict of torchvision", type(content).__name__)
     tensors = {}

@@ -42,7 +42,7 @@ class HourglassConfig:
         (section 4.2: 8 x 1, 4 x 2, 2 x 4 and 1 x 8 are compared).
     features : width F of the hourglasses; a multiple of 8 (the stem starts at a quarter of it).
     depth : halvings inside an hourglass. The lowest resolution is 4x4 (section 3.1) for
-        depth = log2(size / 16): 4 for 256 px images, 3 for 128, 2 for 64.
+        depth = log2(size / 16): 4 for 256 px images, 3 for 128, 2 for 64 (see `depth_for`).
     supervision : "all", a loss after each hourglass (HG-Stacked-Int of Figure 8); "last", only
         after the last one (HG, HG-Stacked); "upsampling", a single hourglass with predictions
         after upsampling to strides 16 and 8 and at the end (HG-Int).
@@ -235,3 +235,14 @@ class SupervisedHourglass(nn.Module):
         low, heatmaps = self.midway(low, inner)
         low = self.up(low)
         return upper + interpolate(low, scale_factor=2.0, mode="nearest"), [*stages, heatmaps]
+
+
+def depth_for(size: int) -> int:
+    """The depth whose lowest resolution is 4x4 (section 3.1), for images of `size` px.
+
+    At sizes other than 16 x 2^n the lowest resolution is a little larger.
+
+    >>> [depth_for(size) for size in (64, 96, 128, 256)]
+    [2, 2, 3, 4]
+    """
+    return max(1, (size // 16).bit_length() - 1)

@@ -133,31 +133,8 @@ def code(folder: Path) -> Any:
         yield Bomb(f"PyTorch's old format with a pickle as {kind}", kind, buffer.getvalue())
 
 
-def mat5(*elements: bytes) -> bytes:
-    return b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM" + b"".join(elements)
-
-
 def matlab(folder: Path) -> Any:
-    def matrix(kind: int, dims: tuple[int, ...], body: bytes) -> bytes:
-        flags = struct.pack("<IIII", 6, 8, kind, 0)
-        shape = struct.pack(f"<II{len(dims)}i", 5, 4 * len(dims), *dims) + bytes(4 * (len(dims) % 2))
-        name = struct.pack("<II", 1, 6) + b"joints\0\0"
-        content = flags + shape + name + body
-        return struct.pack("<II", 14, len(content)) + content
-
-    bomb = stream(bytes(1 << 20), 1 << 10)
-    yield Bomb(
-        "a .mat that unpacks to a GiB", "lspet.mat, packed", mat5(struct.pack("<II", 15, len(bomb)) + bomb)
-    )
-    # Behind a mark of no known byte order SciPy reads on.
-    odd = mat5(struct.pack(">II", 15, len(bomb)) + bomb)
-    yield Bomb("the same with an odd order of bytes", "lspet.mat, packed", odd[:124] + b"\1\0XX" + odd[128:])
-    for dims in ((14, 3, 2**31 - 1), (2**31 - 1, 2**31 - 1), (1,) * 40, (14, 3, -1), (2**16, 2**16)):
-        says = struct.pack("<II", 9, 1008) + bytes(1008)
-        yield Bomb(f"a .mat of {dims} numbers", "lspet.mat, plain", mat5(matrix(6, dims, says)))
-        yield Bomb(f"a .mat of {dims} cells", "lspet.mat, plain", mat5(matrix(1, dims, b"")))
-    version4 = struct.pack("<IIIII", 0, 2**31 - 1, 2**31 - 1, 0, 7) + b"joints\0" + bytes(100)
-    yield Bomb("a .mat of version 4 with absurd dimensions", "lspet.mat, plain", version4)
+    """Well-formed files with harmful content: SciPy parses them, and trusts what the format says."""
     many = healthy.release()
     crowd = many["RELEASE"]["annolist"][0]["annorect"]
     crowd[0]["annopoints"] = {"point": [{"x": 3.0, "y": 4.0, "id": 16.0}]}
@@ -193,7 +170,7 @@ def texts(folder: Path) -> Any:
     empty = gzip.compress(b"[", mtime=0) + stream(b"{}," * 400_000, 100, gzipped=True)
     yield Bomb("a gzipped list of 40 million records", "mpii.json.gz", empty + gzip.compress(b"{}]", mtime=0))
     deep = b"[" * 500_000 + b"]" * 500_000
-    for kind in ("coco.json", "mpii.json", "labels.json", "record.json", "index.json"):
+    for kind in ("coco.json", "mpii.json", "labels.json", "record.json"):
         yield Bomb(f"half a million brackets as {kind}", kind, deep)
         yield Bomb(f"900 brackets as {kind}", kind, deep[499_100:500_900])
         yield Bomb(f"a number of 5,000 digits as {kind}", kind, b"9" * 5000)
@@ -204,14 +181,6 @@ def texts(folder: Path) -> Any:
         deepest["a"] = deepest = {}
     deepest["a"] = 1
     yield Bomb("a record 900 levels deep", "record.json", json.dumps(content).encode())
-    index = json.loads(made(healthy.packed, "packed/index.json", folder))
-    leads_out = index | {"shards": [index["shards"][0] | {"file": "../packed/../../shard-0000.tar"}]}
-    yield Bomb("an index that leads out", "index.json", json.dumps(leads_out).encode())
-    too_long = index | {"shards": [index["shards"][0] | {"file": "x" * 600}]}  # the fuzzer found this one
-    yield Bomb("an index with a name of 600 letters", "index.json", json.dumps(too_long).encode())
-    for field, value in (("size", 10**12), ("size", -64), ("threshold", float("nan")), ("format", 2)):
-        text = json.dumps(index | {field: value})
-        yield Bomb(f"an index with a {field} of {value}", "index.json", text.encode())
     for digits in ("1e400", "-1e400", "1" + "0" * 400):
         text = json.dumps(healthy.coco()).replace("20.0", digits, 1)
         yield Bomb(f"COCO with a box of {digits[:8]}", "coco.json", text.encode())
@@ -224,10 +193,8 @@ def archives(folder: Path) -> Any:
     (size,) = struct.unpack_from("<Q", whole)
     header = json.loads(whole[8 : 8 + size])
     for change in (
-        {"arguments": json.dumps({"stacks": 10**9})}, {"arguments": json.dumps({"stacks": 9000})},
-        {"arguments": json.dumps({"joints": 16, "features": 10**4, "stacks": 4})},
-        {"arguments": json.dumps({"depth": 9000})}, {"arguments": json.dumps({"depth": 10**30})},
-        {"arguments": "[" * 100_000}, {"size": str(2**40)}, {"size": "9" * 5000}, {"format": "2"},
+        {"arguments": json.dumps({"depth": 9000})}, {"arguments": "[" * 100_000},
+        {"size": str(2**40)}, {"size": "9" * 5000}, {"format": "2"},
         {"network": "ConvolutionalPoseMachine", "arguments": json.dumps({"kernel": 9999, "features": 9999})},
         {"network": "PartHeatmapRegression", "arguments": json.dumps({"backbone": "vgg16"})},
     ):  # fmt: skip
@@ -270,10 +237,6 @@ def archives(folder: Path) -> Any:
                 member.write(bytes(1 << 20))
     yield Bomb("a checkpoint that unpacks to a GiB", "checkpoint", buffer.getvalue())
     yield Bomb("the same as ImageNet's weights", "imagenet", buffer.getvalue())
-    for name in ("val/../../evil.txt", "val//etc/evil.txt", "val/" + "../" * 40 + "tmp/evil.txt"):
-        with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
-            archive.writestr(zipfile.ZipInfo(name), "x")
-        yield Bomb(f"a zip with {name[:40]}", "archive.zip", buffer.getvalue())
     with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
         archive.writestr(zipfile.ZipInfo("val/é.txt"), "x")
     spoiled = buffer.getvalue().replace("é".encode(), b"\x86\x86")  # the fuzzer found this one

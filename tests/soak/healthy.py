@@ -9,9 +9,7 @@ import gzip
 import io
 import json
 import re
-import shutil
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +23,9 @@ from scipy.io import savemat
 
 import minipose
 from minipose import StackedHourglass
-from minipose.data import COCO, FLIC, LSP, LSPET, MPII, Puppets
+from minipose.data import COCO, FLIC, LSP, LSPET, MPII
 from minipose.data.downloads import unpack
 from minipose.data.sample import PoseDataset
-from minipose.data.shards import Packed, pack
 from minipose.io import checkpoints
 from minipose.io.images import read_photo
 from minipose.models.backbones import ResNet, load_imagenet
@@ -46,15 +43,13 @@ OUTSIDE = (5, 7)  # height and width of a photo that lies outside of every folde
 class Kind:
     """A kind of file: `make` writes a folder with it, `read` does with that folder what a user does.
 
-    file : the one that is spoiled, within the folder. repair : puts checksums right that a spoiled file
-    would fail at first, so that what lies behind them is tried too.
+    file : the one that is spoiled, within the folder.
     """
 
     name: str
     file: str
     make: Callable[[Path], None]
     read: Callable[[Path], Any]
-    repair: Callable[[Path], None] | None = None
 
 
 def picture(height: int = 24, width: int = 32) -> np.ndarray:
@@ -193,25 +188,6 @@ def record(folder: Path) -> None:
     )  # fmt: skip
 
 
-# Packed data
-
-
-def packed(folder: Path) -> None:
-    shutil.rmtree(folder / "packed", ignore_errors=True)
-    pack(Puppets(3, seed=0, size=32), folder / "packed", 32, progress=False)
-
-
-def mend_shard(folder: Path) -> None:
-    """An index in which the lengths and checksums of a spoiled shard are right."""
-    index, shard = folder / "packed/index.json", (folder / "packed/shard-0000.tar").read_bytes()
-    content = json.loads(index.read_bytes())
-    content["shards"][0]["bytes"] = len(shard)
-    for place in content["people"]:
-        place[3] = max(min(place[3], len(shard) - place[1]), place[2] + 1)
-        place[4] = zlib.crc32(shard[place[1] : place[1] + place[3]])
-    index.write_text(json.dumps(content))
-
-
 # Networks
 
 
@@ -312,9 +288,6 @@ def kinds() -> Iterator[Kind]:
         "labels.json", "labels.json", make, lambda folder: Labels(folder / "images", folder / "labels.json")
     )
     yield Kind("record.json", "stages-cpu.json", record, lambda folder: records.read("stages", "cpu", folder))
-    yield Kind("index.json", "packed/index.json", packed, lambda folder: whole(Packed(folder / "packed")))
-    shard = "packed/shard-0000.tar"
-    yield Kind("shard.tar", shard, packed, lambda folder: whole(Packed(folder / "packed")), mend_shard)
     rows = [{"epoch": 1.0, "loss": 0.5}, {"epoch": 2.0, "loss": 0.25}]
     make = lambda folder: save_history(rows, folder / "history.csv")  # noqa: E731
     yield Kind("history.csv", "history.csv", make, lambda folder: read_history(folder / "history.csv"))

@@ -94,10 +94,10 @@ class Reader:
         data = self.whole[name][place / kind.file]
         return name, self.spoil(kind, data, random.Random(f"{name} {number}"))
 
-    def judge(self, name: str, data: bytes, repair: bool, hostile: bool = False) -> dict[str, Any]:
+    def judge(self, name: str, data: bytes, hostile: bool = False) -> dict[str, Any]:
         """Read a file of a kind; what became of it, "read", "refused" or else what went wrong.
 
-        repair : put right the checksums that it would fail at first. hostile : it has to be refused.
+        hostile : it has to be refused.
         """
         from minipose import InputError
 
@@ -108,8 +108,6 @@ class Reader:
             before, started = _memory("VmRSS"), time.process_time()
             signal.setitimer(signal.ITIMER_PROF, SECONDS)  # whose signal ends the process
             try:
-                if kind.repair is not None and repair:
-                    kind.repair(place)
                 kind.read(place)
                 found = "was read, and not refused" if hostile else "read"
             except InputError as error:
@@ -152,7 +150,7 @@ def work(folder: Path, bombs: bool) -> None:
     for line in sys.stdin:
         name, number = json.loads(line)
         kind, data = reader.case(name, number)
-        judged = reader.judge(kind, data, repair=number is not None, hostile=number is None)
+        judged = reader.judge(kind, data, hostile=number is None)
         print(json.dumps(judged), file=answers, flush=True)
 
 

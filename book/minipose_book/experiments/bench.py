@@ -18,12 +18,13 @@ import torch
 
 from minipose import training
 from minipose.data import LSPET, InMemory, PoseDataset, Puppets
+from minipose.data.lsp import train_and_validation
 from minipose.data.puppets import UNSEEN_SEED
 from minipose.evaluation import Evaluation, evaluate
 from minipose.inference import choose_device
 from minipose.io import checkpoints
 from minipose.io.errors import InputError
-from minipose.models.hourglass import StackedHourglass
+from minipose.models.hourglass import StackedHourglass, depth_for
 from minipose.models.network import PoseNetwork
 from minipose.scaling import distributed
 from minipose_book.experiments import records
@@ -31,8 +32,6 @@ from minipose_book.experiments.measures import limbs
 
 # A record keeps the losses of so many first steps: repeated, they must come out bit for bit.
 OPENING = 50
-# Of LSPET's 8,000 people to train on, so many are watched instead and may decide something.
-WATCHED = 500
 
 
 class Paused(Exception):
@@ -63,8 +62,8 @@ class Plan:
 
     @property
     def depth(self) -> int:
-        """Down to 4x4 cells (section 3.1)."""
-        return (self.size // 16).bit_length() - 1
+        """Of the hourglasses, for images of this size."""
+        return depth_for(self.size)
 
     @property
     def measure(self) -> tuple[str, float]:
@@ -116,6 +115,35 @@ class Findings:
     seeds: list[int] = field(default_factory=lambda: [0])
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """run : what to do on a `Bench`. shows, reference : in words. minutes : expected at "cpu" and "gpu"."""
+
+    run: Callable[[Bench], Findings]
+    shows: str
+    reference: str
+    minutes: dict[str, float]
+
+
+EXPERIMENTS: dict[str, Experiment] = {}
+
+
+def experiment(shows: str, reference: str, cpu: float, gpu: float):
+    """List a function as an experiment, under its name with hyphens.
+
+    shows, reference : in words. cpu, gpu : minutes expected at these scales.
+    """
+
+    def wrap(run: Callable[[Bench], Findings]) -> Callable[[Bench], Findings]:
+        name = run.__name__.replace("_", "-")
+        if name in EXPERIMENTS:
+            raise ValueError(f"two experiments are called {name}")
+        EXPERIMENTS[name] = Experiment(run, shows, reference, {"cpu": cpu, "gpu": gpu})
+        return run
+
+    return wrap
+
+
 class Bench:
     """Carries experiments out at one scale.
 
@@ -158,11 +186,11 @@ class Bench:
         kind: type[StackedHourglass] = StackedHourglass,
         **more: Any,
     ) -> StackedHourglass:
-        """A stacked hourglass that fits the plan; LSPET's unlabelled joints carry no loss."""
+        """A stacked hourglass, or a relative of it, that fits the plan and its people."""
+        people = self.people(plan, "watched")
         usual: dict[str, Any] = {
-            "joints": len(self.people(plan, "watched").skeleton), "stacks": stacks, "residuals": residuals,
-            "features": plan.features, "depth": plan.depth,
-            "unlabelled": "ignore" if plan.data == "lspet" else "zero",
+            "joints": len(people.skeleton), "stacks": stacks, "residuals": residuals,
+            "features": plan.features, "depth": plan.depth, "unlabelled": people.unlabelled,
         }  # fmt: skip
         return kind(**usual | more)
 
@@ -249,9 +277,10 @@ def _people(plan: Plan, part: str, root: str | None) -> PoseDataset:
 
 
 def _lspet(plan: Plan, part: str, root: str | None) -> PoseDataset:
-    train = LSPET(root, "train")
-    numbers = {"watched": range(WATCHED), "train": range(WATCHED, len(train))}
-    people = train.subset(numbers[part]) if part in numbers else LSPET(root, "held-out")
+    if part == "unseen":
+        people: PoseDataset = LSPET(root, "held-out")
+    else:
+        people = train_and_validation(root)[part == "watched"]
     count = {"train": plan.people, "watched": plan.watched, "unseen": plan.unseen}[part]
     chosen = people.subset(range(len(people))[:count])
     # Looked at after each epoch: to decode these photos again would take longer than to learn on a GPU.

@@ -18,6 +18,7 @@ from minipose_book.experiments.bench import (
     Paused,
     Plan,
     Run,
+    experiment,
     weights,
 )
 from minipose_book.experiments.measures import accuracy, curve, openings, scores, settings
@@ -35,6 +36,7 @@ PHOTOS = Plan(
 )  # fmt: skip
 
 
+@experiment("trains the networks that the package ships", "section 3.4", cpu=90, gpu=20)
 def reference(bench: Bench) -> Findings:
     """Train what is shipped: a pair of equal capacity for the live lab on puppets and on people, and,
     on a GPU, the wide one.
@@ -92,16 +94,22 @@ def reference(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "all networks of the package on the same people, for the same number of steps",
+    "their papers",
+    cpu=3,
+    gpu=10,
+)
 def systems(bench: Bench) -> Findings:
     """Every network of the package on the same people, for the same number of steps."""
     plan = bench.plan(SMALL)
-    joints = len(bench.people(plan, "watched").skeleton)
+    watched = bench.people(plan, "watched")
+    joints, unlabelled = len(watched.skeleton), watched.unlabelled
     on_gpu = bench.scale == "gpu"
     # Each with the optimizer and rate that it learns with; people, order and steps are the same.
     adam = replace(plan, optimizer="adam", learning_rate=2e-4 if on_gpu else 4e-3)
     machine = ConvolutionalPoseMachine if on_gpu else ConvolutionalPoseMachine.small
     halves = "resnet152" if on_gpu else "small"
-    unlabelled = "ignore" if plan.data == "lspet" else "zero"
     networks: dict[str, tuple[Callable[[], PoseNetwork], Plan]] = {
         "stacked hourglass, 2 stacks": (_maker(bench, plan, 2, 1), plan),
         "pose machine, 3 stages": (lambda: machine(joints, 3, unlabelled=unlabelled), adam),

@@ -29,6 +29,7 @@ from minipose_book.experiments.bench import (
     Bench,
     Findings,
     Plan,
+    experiment,
 )
 from minipose_book.experiments.measures import settings
 
@@ -58,6 +59,7 @@ GPU = (
 CPU = (Variant("eager float32"), Variant("channels_last", channels_last=True))
 
 
+@experiment("samples a second and memory, beside the floors of the device", "section 3.4", cpu=5, gpu=8)
 def speed(bench: Bench) -> Findings:
     """Forward passes and training steps by stacks, variant and batch, beside the floors."""
     on_gpu = bench.device.type == "cuda"

@@ -27,6 +27,7 @@ from minipose_book.experiments.bench import (
     Bench,
     Findings,
     Plan,
+    experiment,
 )
 from minipose_book.pretrained import load
 
@@ -83,6 +84,7 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 4)
 
 
+@experiment("PCKh of visible and of occluded joints", "Figure 11 left, section 5.2", cpu=2, gpu=8)
 def occlusion(bench: Bench) -> Findings:
     """Figure 11 left: PCKh of visible and of occluded joints, which the puppets' geometry tells apart."""
     network, plan, name = reader(bench, PEOPLE)
@@ -145,6 +147,7 @@ def by_visibility(found: Evaluation, joint: str, thresholds: list[float]) -> dic
     }
 
 
+@experiment("does a heatmap tell whether its joint has a label", "Figure 11 right, section 5.2", cpu=1, gpu=8)
 def presence(bench: Bench) -> Findings:
     """Figure 11 right: does a heatmap's mean or maximum tell whether the joint has a label?
 

@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minipose.io.errors import InputError
 
 GUIDES = {
@@ -112,6 +114,23 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"two fields called {twice}")
     return fields
+
+
+def read_mat(path: Path, field: str) -> dict[str, np.ndarray]:
+    """The variables of a MATLAB file (version 4 to 7) by name, as `scipy.io.loadmat` returns them.
+
+    Raises `InputError` where SciPy cannot read the file: it is missing, truncated, or something else. SciPy
+    trusts the lengths in a file, so read only what the publisher of a data set released.
+    """
+    from scipy.io import loadmat
+
+    try:
+        with path.open("rb") as file:
+            return loadmat(file)
+    except Exception as error:  # SciPy documents no exceptions for damaged files, and raises many
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(path, field, "a readable file", error.strerror) from error
+        raise InputError(path, field, "a whole MATLAB file of version 4 to 7", error) from error
 
 
 def inflated(parts: list[bytes], path: Path, field: str, gzipped: bool = False) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minipose.data.matlab import read_mat
+from minipose.data.formats.files import read_mat
 from minipose.io.errors import InputError
 
 # Larger than any of its photos (at most 1920 px): such a coordinate is a broken file.

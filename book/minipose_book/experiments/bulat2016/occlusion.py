@@ -14,7 +14,7 @@ from minipose.inference import evaluating, to_float
 from minipose.metrics import by_visibility
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
-from minipose_book.experiments.bench import Bench, Findings, Plan, Run, weights
+from minipose_book.experiments.bench import Bench, Findings, Plan, Run, experiment, weights
 from minipose_book.experiments.bulat2016.training import (
     LARGE_PARTS,
     LIMBS,
@@ -34,6 +34,7 @@ LARGE_SHIPPED = replace(LARGE_PARTS, epochs=20)
 RANGES = 10
 
 
+@experiment("trains the part heatmap regression that the package ships", "section 3 of PHR", cpu=7, gpu=10)
 def part_reference(bench: Bench) -> Findings:
     """The network that is shipped, trained for ten minutes of a CPU; `part-occlusion` asks it."""
     run, plan = _shipped(bench)
@@ -52,6 +53,7 @@ def part_reference(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment("what both halves say of visible and of occluded parts", "Figure 2 of PHR", cpu=1, gpu=1)
 def part_occlusion(bench: Bench) -> Findings:
     """Figure 2: detections of hidden parts are weak, and the regression finds the parts all the same."""
     run, plan = _shipped(bench)

@@ -10,7 +10,7 @@ from typing import Any
 
 from minipose.metrics import by_visibility
 from minipose.models.part_heatmap_regression import PartHeatmapRegression
-from minipose_book.experiments.bench import LARGE, Bench, Findings, Plan, Run
+from minipose_book.experiments.bench import LARGE, Bench, Findings, Plan, Run, experiment
 from minipose_book.experiments.bulat2016.phases import PHASES, set_phase
 from minipose_book.experiments.measures import accuracy, curve, limbs, openings, settings, spread
 
@@ -53,6 +53,7 @@ PARTS = {"head": ("head_top", "neck")} | {
 }
 
 
+@experiment("detection, regression, and one behind the other", "Table 5 of PHR", cpu=27, gpu=40)
 def part_heatmaps(bench: Bench) -> Findings:
     """Table 5: each half alone, and both in a row with two kinds of maps between them."""
     plan = bench.plan(SMALL_PARTS, LARGE_PARTS)
@@ -87,6 +88,9 @@ def part_heatmaps(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "detector, then regressor, then both, against both from the beginning", "section 3 of PHR", cpu=4, gpu=6
+)
 def part_phases(bench: Bench) -> Findings:
     """Detector; regressor with the detector frozen; both: against both from the beginning, as many steps."""
     plan = bench.plan(SMALL_PARTS, LARGE_PARTS)
@@ -128,6 +132,9 @@ def part_phases(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "the second network with the image beside the heatmaps, and without", "section 1.1 of PHR", cpu=6, gpu=8
+)
 def part_inputs(bench: Bench) -> Findings:
     """Section 3: does the second network need the image beside the heatmaps?"""
     plan = bench.plan(SMALL_PARTS, LARGE_PARTS)

@@ -17,7 +17,7 @@ from minipose.data.puppets.dataset import random_build, random_pose
 from minipose.data.puppets.scene import Scene
 from minipose.data.sample import OCCLUDED, UNLABELLED, VISIBLE, PoseDataset, Sample
 from minipose.evaluation import Evaluation, evaluate
-from minipose_book.experiments.bench import Bench, Findings, Run
+from minipose_book.experiments.bench import Bench, Findings, Run, experiment
 from minipose_book.experiments.lee2020.augmentation import BLOCK
 from minipose_book.experiments.lee2020.training import (
     LARGE_REPORT,
@@ -38,6 +38,9 @@ ARM_PARTS = np.array([part.name.endswith(("arm", "sleeve", "hand")) for part in 
 ARM_JOINTS = [j for j, name in enumerate(JOINTS) if name.endswith(("elbow", "wrist"))]
 
 
+@experiment(
+    "large blocks taken out of the pictures to learn from", "student report, section 7", cpu=4, gpu=10
+)
 def block_occlusion(bench: Bench) -> Findings:
     """Section 7: a large block of the picture is taken away and the joints behind it stay labelled."""
     plan, seeds = bench.plan(SMALL_REPORT, LARGE_REPORT), seeds_of(bench)
@@ -114,6 +117,12 @@ class Hidden(PoseDataset):
         return replace(sample, visibility=visibility, read=read)
 
 
+@experiment(
+    "cartoons, apes, four legs, four arms: figures that nobody learned",
+    "student report, section 4.6",
+    cpu=2,
+    gpu=3,
+)
 def non_human(bench: Bench) -> Findings:
     """Section 4.6: figures that nobody learned, from people with other proportions to extra arms."""
     network, plan, name = reader(bench, ASKED)

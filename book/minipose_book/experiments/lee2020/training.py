@@ -22,7 +22,7 @@ from minipose.evaluation import evaluate
 from minipose.inference import evaluating, to_float, to_photo
 from minipose.models.network import PoseNetwork
 from minipose.pipeline import batches
-from minipose_book.experiments.bench import LARGE, SMALL, Bench, Findings, Plan, Run
+from minipose_book.experiments.bench import LARGE, SMALL, Bench, Findings, Plan, Run, experiment
 from minipose_book.experiments.lee2020.augmentation import LEVELS
 from minipose_book.experiments.measures import accuracy, curve, of_people, openings, settings, spread
 from minipose_book.experiments.newell2016.flip_test import Answers
@@ -44,6 +44,9 @@ LIMBS = "wrists, elbows, knees, ankles"
 SILENT = 1e-3
 
 
+@experiment(
+    "heatmaps as they come, through a sigmoid, through a ReLU", "student report, section 4.4", cpu=10, gpu=30
+)
 def activations(bench: Bench) -> Findings:
     """Section 4.4: heatmaps as they come, through a sigmoid, through a ReLU."""
     plan, seeds = bench.plan(SMALL_REPORT, LARGE_REPORT), seeds_of(bench)
@@ -77,6 +80,7 @@ def activations(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment("Adam against RMSprop, at two rates", "student report, section 4.7", cpu=6, gpu=30)
 def optimizers(bench: Bench) -> Findings:
     """Section 4.7: Adam against RMSprop, at the report's rate, where it took both, and at a quarter of it."""
     plan = bench.plan(SMALL_REPORT, LARGE_REPORT)
@@ -118,6 +122,12 @@ def optimizers(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "four stacks against eight, epoch by epoch, with and without the flip test",
+    "student report, section 4.2",
+    cpu=10,
+    gpu=50,
+)
 def depth(bench: Bench) -> Findings:
     """Section 4.2 and Figures 8 to 10: four stacks against eight, after each epoch, with and without flip."""
     plan = bench.plan(SMALL_REPORT, LARGE_REPORT)
@@ -168,6 +178,12 @@ def depth(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "light, medium and heavy augmentation against none, on few people",
+    "student report, section 4.3",
+    cpu=16,
+    gpu=40,
+)
 def augmentation_levels(bench: Bench) -> Findings:
     """Section 4.3: the levels of the report's Table 1 against nothing varied, on few people."""
     usual = bench.plan(SMALL_REPORT, LARGE_REPORT)

@@ -30,6 +30,7 @@ from minipose_book.experiments.bench import (
     Bench,
     Findings,
     Run,
+    experiment,
 )
 from minipose_book.experiments.measures import accuracy, curve, openings, settings, spread
 from minipose_book.experiments.trained_networks import POOL, asked, cut, reader, timed
@@ -50,6 +51,7 @@ COMMITTED = 0.9
 FIRST, SECOND, NOBODY, UNCOUNTED = 0, 1, 2, 3
 
 
+@experiment("nothing varied, the paper's recipe and its code's, on few people", "section 3.4", cpu=15, gpu=10)
 def augmentation(bench: Bench) -> Findings:
     """Nothing varied, what the paper says, what its code does: on the people learned from, and on others."""
     plan = bench.plan(FEW, FEW_PHOTOS)
@@ -120,6 +122,9 @@ class Pair:
         return float(self.crops[0].side) / float(self.crops[1].side)
 
 
+@experiment(
+    "who gets the joints as the crop moves from one person to another", "Figure 10, section 5.1", cpu=4, gpu=8
+)
 def two_people(bench: Bench) -> Findings:
     """Section 5.1, Figure 10: who gets the joints as the crop shifts from one person to another."""
     network, plan, name = reader(bench, POOL)

@@ -30,6 +30,7 @@ from minipose_book.experiments.bench import (
     Bench,
     Findings,
     Plan,
+    experiment,
 )
 from minipose_book.experiments.newell2016.targets import CURVE, QUOTED, TABLE, at, errors, line, thresholds
 from minipose_book.pretrained import load
@@ -41,6 +42,7 @@ ISLAND = 0.04
 PHOTO, ROUND_TRIPS = 720, 500
 
 
+@experiment("what codecs lose by themselves, and four ways to read a heatmap", "section 3.4", cpu=2, gpu=2)
 def decoding(bench: Bench) -> Findings:
     """A perfect network through several codecs, and a shipped network's heatmaps read in five ways."""
     started = time.perf_counter()

@@ -22,6 +22,7 @@ from minipose_book.experiments.bench import (
     LARGE,
     Bench,
     Findings,
+    experiment,
 )
 from minipose_book.experiments.trained_networks import asked, cut, reader, timed
 from minipose_book.pretrained import load
@@ -34,6 +35,12 @@ GROUPS = 20
 OKS_THRESHOLDS = [0.5 + 0.05 * k for k in range(10)]
 
 
+@experiment(
+    "averaging with the mirrored picture: heatmaps, locations, and the shift by a cell",
+    "section 3.4",
+    cpu=3,
+    gpu=2,
+)
 def flip(bench: Bench) -> Findings:
     """Section 3.4's average with the mirrored picture, other ways to average, and the shift by a cell."""
     if bench.scale == "cpu":

@@ -25,6 +25,7 @@ from minipose_book.experiments.bench import (
     Findings,
     Plan,
     Run,
+    experiment,
 )
 from minipose_book.experiments.measures import accuracy, curve, openings, settings, spread
 from minipose_book.experiments.speed import Variant, seconds, training_step
@@ -37,6 +38,9 @@ LOOKS = 4
 EXPONENTS = [-10 + 0.5 * k for k in range(31)]
 
 
+@experiment(
+    "plain, bottleneck and Inception layers in place of the residual module", "section 3.2", cpu=10, gpu=12
+)
 def layers(bench: Bench) -> Findings:
     """Section 3.2's other layers in place of the residual modules: two stacks, nothing else changed."""
     plan = bench.plan(replace(SMALL, epochs=3), replace(LARGE, epochs=10))
@@ -100,6 +104,12 @@ def multiply_adds(network: PoseNetwork, size: int) -> int:
     return counter.get_total_flops() // 2  # it counts additions and multiplications
 
 
+@experiment(
+    "gradient sizes from input to output, with and without intermediate supervision",
+    "Figure 5 of CPM",
+    cpu=6,
+    gpu=10,
+)
 def gradients(bench: Bench) -> Findings:
     """Eight stacks with and without intermediate supervision: how much gradient reaches each place."""
     plan = bench.plan(

@@ -11,11 +11,17 @@ import numpy as np
 from minipose.data import MPII
 from minipose.data.formats.files import data_root
 from minipose.data.sample import UNLABELLED, VISIBLE
-from minipose_book.experiments.bench import Bench, Findings
+from minipose_book.experiments.bench import Bench, Findings, experiment
 
 FILE = "mpii_annotations.json.gz"
 
 
+@experiment(
+    "counts MPII's labels: people, joints without one, joints that are visible",
+    "sections 3.4 and 5.2",
+    cpu=1,
+    gpu=1,
+)
 def labels(bench: Bench) -> Findings:
     """Count people, photos and labels of MPII's list with the usual split; no network is asked.
 

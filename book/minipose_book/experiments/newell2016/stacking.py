@@ -14,6 +14,7 @@ from minipose_book.experiments.bench import (
     Findings,
     Plan,
     Run,
+    experiment,
     weights,
 )
 from minipose_book.experiments.measures import accuracy, curve, openings, scores, settings, spread
@@ -23,6 +24,9 @@ from minipose_book.experiments.variants import EarlyHourglass
 FIGURE_9 = {"final": {"2": 0.874, "4": 0.878, "8": 0.881}, "halfway": {"2": 0.846, "4": 0.865, "8": 0.871}}
 
 
+@experiment(
+    "1, 2, 4, 8 stacks of one capacity, and each one's intermediate predictions", "Figure 9", cpu=40, gpu=60
+)
 def stages(bench: Bench) -> Findings:
     """1, 2, 4, 8 stacks of one capacity: residuals x stacks is constant."""
     plan = bench.plan(replace(SMALL, features=24))
@@ -63,6 +67,9 @@ def stages(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "one hourglass or two, with and without intermediate supervision", "Figure 8, section 4.2", cpu=65, gpu=60
+)
 def stacking(bench: Bench) -> Findings:
     """Figure 8: one hourglass or two, with and without intermediate supervision, of one capacity."""
     plan = bench.plan(replace(MEDIUM, epochs=6))

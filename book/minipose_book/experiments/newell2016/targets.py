@@ -24,6 +24,7 @@ from minipose_book.experiments.bench import (
     Bench,
     Findings,
     Plan,
+    experiment,
 )
 from minipose_book.experiments.measures import curve, limbs, openings, settings, spread
 from minipose_book.experiments.variants import CoordinateRegression
@@ -44,6 +45,7 @@ QUOTED = {
 }  # fmt: skip
 
 
+@experiment("coordinates answered directly, against heatmaps", "section 2", cpu=8, gpu=20)
 def regression(bench: Bench) -> Findings:
     """One stack that draws heatmaps against the same trunk that answers with coordinates."""
     plan = bench.plan(SMALL)
@@ -106,6 +108,12 @@ def regression(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "targets from narrow to wide, and why too narrow ones disappear",
+    "section 3.4; student report, section 4.5",
+    cpu=10,
+    gpu=25,
+)
 def sigma(bench: Bench) -> Findings:
     """Targets from narrow to wide, and why the report's narrow Gaussian disappears (its section 4.5)."""
     plan = bench.plan(replace(SMALL, people=3000, epochs=4), replace(LARGE, epochs=10))

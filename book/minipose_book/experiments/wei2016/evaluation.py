@@ -13,7 +13,7 @@ from minipose.data import Puppets
 from minipose.data.puppets import UNSEEN_SEED
 from minipose.data.sample import PoseDataset, Sample
 from minipose.evaluation import evaluate
-from minipose_book.experiments.bench import LARGE, SMALL, Bench, Findings, Plan, Run, weights
+from minipose_book.experiments.bench import LARGE, SMALL, Bench, Findings, Plan, Run, experiment, weights
 from minipose_book.experiments.measures import accuracy, of_people, scores, settings
 from minipose_book.experiments.trained_networks import timed
 from minipose_book.experiments.wei2016.stages import (
@@ -33,6 +33,7 @@ MISJUDGED, SCALES = 0.3, [0.8, 1.0, 1.25]
 VIEWS = (0, 20, 40, 60)
 
 
+@experiment("trains the pose machine that the package ships", "section 3 of CPM", cpu=10, gpu=15)
 def cpm_reference(bench: Bench) -> Findings:
     """The machine that is shipped, trained for ten minutes of a CPU; other experiments ask it."""
     run, plan = _shipped(bench)
@@ -51,6 +52,12 @@ def cpm_reference(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "beliefs merged over scales, of people whose scale is known or misjudged",
+    "section 4.2 of CPM",
+    cpu=3,
+    gpu=3,
+)
 def multi_scale(bench: Bench) -> Findings:
     """Section 4.2: beliefs merged over scales, where the person's scale is known and where misjudged."""
     run, plan = _shipped(bench)
@@ -77,6 +84,7 @@ def multi_scale(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment("accuracy by where the person is turned", "Figure 11 of CPM", cpu=8, gpu=15)
 def viewpoints(bench: Bench) -> Findings:
     """Figure 11: accuracy by where the person is turned, for a machine and for a stacked hourglass."""
     plan = bench.plan(SMALL_MACHINE, LARGE_MACHINE)

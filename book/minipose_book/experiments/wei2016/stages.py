@@ -15,7 +15,7 @@ from torch import nn
 
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachine, Stage, receptive_field
 from minipose.models.network import PoseNetwork
-from minipose_book.experiments.bench import LARGE, Bench, Findings, Plan, Run
+from minipose_book.experiments.bench import LARGE, Bench, Findings, Plan, Run, experiment
 from minipose_book.experiments.measures import accuracy, curve, openings, settings
 from minipose_book.experiments.newell2016.layers_and_gradients import multiply_adds
 from minipose_book.experiments.newell2016.targets import CURVE, line, thresholds
@@ -40,6 +40,7 @@ LIMBS = "wrists, elbows, knees, ankles"
 CONTEXTS = (1, 3, 5, 7, 9)
 
 
+@experiment("pose machines of 1 to 6 stages, each trained from nothing", "Figure 6c of CPM", cpu=40, gpu=60)
 def cpm_stages(bench: Bench) -> Findings:
     """Figure 6c: machines of 1 to 6 stages, each trained from nothing, and what each stage reaches."""
     plan = bench.plan(SMALL_MACHINE, LARGE_MACHINE)
@@ -65,6 +66,12 @@ def cpm_stages(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment(
+    "a pose machine trained jointly, stage by stage, both ways, and without losses in between",
+    "Figure 6b of CPM",
+    cpu=25,
+    gpu=40,
+)
 def cpm_training(bench: Bench) -> Findings:
     """Figure 6b: three stages trained jointly, one after the other, both, and without losses in between."""
     plan = bench.plan(SMALL_MACHINE, LARGE_MACHINE)
@@ -100,6 +107,7 @@ def cpm_training(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment("how much of the beliefs the second stage sees", "Figure 4 of CPM", cpu=15, gpu=30)
 def cpm_receptive_field(bench: Bench) -> Findings:
     """Figure 4: two stages of about equal size whose second one sees more and more of the beliefs."""
     plan = bench.plan(SMALL_MACHINE, LARGE_MACHINE)
@@ -133,6 +141,7 @@ def cpm_receptive_field(bench: Bench) -> Findings:
     )  # fmt: skip
 
 
+@experiment("cells of 8 px against cells of 4", "section 3.2.2 of CPM", cpu=10, gpu=20)
 def cpm_stride(bench: Bench) -> Findings:
     """Section 3.2.2: cells of 8 px against cells of 4, at all thresholds, and what both cost."""
     plan = bench.plan(SMALL_MACHINE, LARGE_MACHINE)
