@@ -35,7 +35,8 @@ def covering(
     box : its sides in crop px; its centre moves in steps of `step` px.
     """
     chosen = load(network)
-    assert isinstance(chosen, PartHeatmapRegression) and chosen.image and chosen.first == "detection"
+    assert isinstance(chosen, PartHeatmapRegression)
+    assert chosen.config.image and chosen.config.first == "detection"
     assert chosen.regressor.stride == 1, "two halves that meet at the image's size"
     size, skeleton = chosen.size or 0, chosen.skeleton
     assert skeleton is not None, "a loaded network knows its joints"
