@@ -339,7 +339,7 @@ def test_scores_for_a_card_by_hand():
 
 def test_committed_cards_are_the_records():
     for name, text in cards.cards().items():
-        assert (cards.FOLDER / f"{name}.md").read_text(encoding="utf-8") == text
+        assert cards.card_path(name).read_text(encoding="utf-8") == text
 
 
 def test_an_older_record_calls_the_batch_size_batch():

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
+import minipose
 import minipose_book
 from minipose import StackedHourglass
 from minipose.cli import main
@@ -83,9 +84,9 @@ def test_only_weights_that_lose_nothing_are_stored_in_half(tmp_path):
 
 def test_the_command_line_exports_a_shipped_network(tmp_path, capsys):
     out = tmp_path / "lab.onnx"
-    assert main(["export", "--weights", "stages-1x8", "--out", str(out)]) == 0
+    assert main(["export", "--weights", "hg2-puppets-small", "--out", str(out)]) == 0
     assert capsys.readouterr().out.startswith(f"wrote {out}, ")
-    network = minipose_book.load("stages-1x8").eval()
+    network = minipose.load("hg2-puppets-small").eval()
     images = torch.rand(1, 3, network.size, network.size)
     with torch.no_grad():
         np.testing.assert_allclose(run(out, images)[-1], network(images)[-1].numpy(), atol=1e-5)
@@ -94,7 +95,7 @@ def test_the_command_line_exports_a_shipped_network(tmp_path, capsys):
 def test_what_cannot_be_exported_is_one_line(tmp_path, monkeypatch, capsys):
     with pytest.raises(InputError, match="knows its joints and size"):
         export_onnx(StackedHourglass(joints=16, stacks=1, features=16, depth=2), tmp_path / "x.onnx")
-    assert main(["export", "--weights", "stages-1x8", "--out", str(tmp_path / "x.pt")]) == 2
+    assert main(["export", "--weights", "hg2-puppets-small", "--out", str(tmp_path / "x.pt")]) == 2
     assert "a name that ends in .onnx" in capsys.readouterr().err
     monkeypatch.setattr("minipose.export.TOLERANCE", -1.0)
     with pytest.raises(InputError, match="PyTorch's heatmaps"):
