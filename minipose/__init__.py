@@ -5,6 +5,11 @@ network's input, the network gives one set of heatmaps a stage, `decode_heatmaps
 in them and `Crop.inverse` brings these back into the photo.
 """
 
+import os
+
+# Before PyTorch loads: OpenMP threads that spin while they wait make a busy machine ten times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from minipose import data
 from minipose.crops import Crop
 from minipose.evaluation import evaluate

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,6 +60,18 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     except Exception as error:  # each backend fails in its own way
         raise InputError("device", str(name), "auto, cpu, cuda or another that PyTorch finds here") from error
     return device
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep what it frees, for a training step to use again.
+
+    Otherwise glibc returns large blocks to the system, and every step has the kernel clear them anew. For
+    programs that do nothing else; where the C library is another one, nothing happens.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(-4, 0)  # M_MMAP_MAX: no block of its own for anything
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: give back nothing
 
 
 def to_channels_last(network: PoseNetwork, device: torch.device) -> None:

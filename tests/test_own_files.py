@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import write_leeds
+from minipose.data.shards import INDEX, pack
 from PIL import Image, ImageOps
 from scipy.io import loadmat, savemat
 
@@ -23,7 +24,6 @@ from minipose.cli import main
 from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, Packed, Puppets
 from minipose.data.formats.files import id_key
 from minipose.data.oks import average_precision, coco_results
-from minipose.data.shards import INDEX, pack
 from minipose.io.errors import InputWarning
 from minipose.io.images import read_photo
 from minipose.optimization import Rate

@@ -24,7 +24,7 @@ from minipose.data.lsp import check_folder, train_and_validation
 from minipose.data.oks import average_precision, coco_results
 from minipose.data.puppets import UNSEEN_SEED
 from minipose.evaluation import number
-from minipose.inference import choose_device
+from minipose.inference import choose_device, keep_freed_memory
 from minipose.io.checkpoints import atomic
 from minipose.io.errors import InputError, InputWarning
 from minipose.io.images import read_photo
@@ -93,6 +93,7 @@ def predict(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train a stacked hourglass and write checkpoint, history and weights."""
+    keep_freed_memory()
     _refuse_unread(options)
     for name, usual in RECIPES[options.data].items():
         if getattr(options, name) is None:

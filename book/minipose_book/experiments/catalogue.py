@@ -6,6 +6,7 @@ import argparse
 import pkgutil
 from importlib import import_module
 
+from minipose.inference import keep_freed_memory
 from minipose.io.errors import InputError
 from minipose_book import experiments
 from minipose_book.experiments import records
@@ -22,6 +23,7 @@ def carry_out(options: argparse.Namespace) -> str:
     """Run the experiment that the command line names, write its record, and say what came out."""
     if options.name not in EXPERIMENTS:
         raise InputError("command line", "NAME", f"one of {', '.join(EXPERIMENTS)}", options.name)
+    keep_freed_memory()
     bench = Bench(
         options.scale,
         options.runs,
