@@ -63,7 +63,7 @@ runs.read_history = harmful
 )
 def test_harm_is_seen(tmp_path, monkeypatch, harm, found):
     (tmp_path / "sitecustomize.py").write_text(HARM.replace("{}", harm, 1))  # Python runs it first
-    monkeypatch.setattr(hostile, "ROOT", f"{tmp_path}:{hostile.ROOT}")
+    monkeypatch.setattr(hostile, "PATH", f"{tmp_path}:{hostile.PATH}")
     worker = hostile.Worker()
     try:
         assert found in worker.ask("history.csv", 0)["found"]

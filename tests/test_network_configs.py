@@ -10,12 +10,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-import minipose
-from minipose import ConvolutionalPoseMachine, InputError, PartHeatmapRegression, StackedHourglass, pretrained
+from minipose import ConvolutionalPoseMachine, InputError, PartHeatmapRegression, StackedHourglass
 from minipose.io.checkpoints import NETWORKS
 from minipose.models.convolutional_pose_machine import ConvolutionalPoseMachineConfig
 from minipose.models.hourglass import HourglassConfig
 from minipose.models.part_heatmap_regression import PartHeatmapRegressionConfig
+from minipose_book import pretrained
 
 CONFIGS = [
     (StackedHourglass, HourglassConfig, {"stacks": 2, "features": 16, "depth": 2, "unlabelled": "ignore"}),
@@ -56,7 +56,7 @@ def picture(size: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", OF_TODAY)
 def test_shipped_weights_give_what_they_gave(name):
-    network = minipose.load(name)
+    network = pretrained.load(name)
     with torch.no_grad():
         stages = network(picture(network.size))
     for stage, expected in zip(stages, OF_TODAY[name], strict=True):
@@ -68,9 +68,9 @@ def test_shipped_weights_give_what_they_gave(name):
 
 @pytest.mark.parametrize("name", pretrained.names())
 def test_every_shipped_header_is_a_config(name):
-    with safe_open(pretrained.FOLDER / f"{name}.safetensors", "pt") as file:
+    with safe_open(pretrained.card_path(name).with_suffix(".safetensors"), "pt") as file:
         header = file.metadata()
-    network = minipose.load(name)
+    network = pretrained.load(name)
     assert type(network) is NETWORKS[header["network"]]
     assert network.arguments == json.loads(header["arguments"])
 
@@ -84,11 +84,11 @@ def test_weights_that_name_an_activation(tmp_path):
         arguments = json.loads(header["arguments"]) | {"activation": activation}
         header["arguments"] = json.dumps(arguments)
         save_file(load_file(source), tmp_path / f"{activation}.safetensors", header)
-    network = minipose.load(tmp_path / "linear.safetensors")
-    assert network.arguments == minipose.load("stages-2x4").arguments
+    network = pretrained.load(tmp_path / "linear.safetensors")
+    assert network.arguments == pretrained.load("stages-2x4").arguments
     told = "header: expected arguments of StackedHourglass, .*must be linear, found 'sigmoid'"
     with pytest.raises(InputError, match=told):
-        minipose.load(tmp_path / "sigmoid.safetensors")
+        pretrained.load(tmp_path / "sigmoid.safetensors")
 
 
 @both

@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import write_leeds
-from minipose.data.shards import INDEX, pack
 from PIL import Image, ImageOps
 from scipy.io import loadmat, savemat
 
 import minipose
 from minipose import InputError, oks, plots
 from minipose.cli import main
-from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, Packed, Puppets
+from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, Puppets
 from minipose.data.formats.files import id_key
 from minipose.data.oks import average_precision, coco_results
 from minipose.io.errors import InputWarning
@@ -543,16 +542,13 @@ def test_the_ruler_is_named(tmp_path):
     # Whatever stands between the file and the figure hands it on.
     dataset = InMemory(Puppets(2, seed=0, size=64)).subset([1])
     dataset.rulers = {"head": "by hand"}
-    pack(dataset, tmp_path / "packed", 64, progress=False)
-    assert Packed(tmp_path / "packed").rulers == {"head": "by hand"}
+    dataset = InMemory(dataset).subset([0])
+    assert dataset.rulers == {"head": "by hand"}
     torch.manual_seed(0)
     network = minipose.StackedHourglass(joints=16, stacks=1, features=8, depth=2)
-    found = minipose.evaluate(network, Packed(tmp_path / "packed"), size=64)
+    found = minipose.evaluate(network, dataset, size=64)
     assert found.summary("head", 0.5)["ruler"] == "by hand"
     assert found.summary("torso", 0.5)["ruler"] is None
-    index = json.loads((tmp_path / "packed" / INDEX).read_text())
-    (tmp_path / "packed" / INDEX).write_text(json.dumps(without(index, "rulers")))
-    assert Packed(tmp_path / "packed").rulers == {}  # what an earlier version packed
 
 
 def test_a_joint_that_nobody_predicted_finds_nothing(tmp_path):

@@ -28,12 +28,9 @@ def labels(bench: Bench) -> Findings:
     The folder of the list is the bench's root, or mpii in MINIPOSE_DATA.
     """
     started = time.perf_counter()
-    mpii = MPII(data_root("mpii", bench.root) / FILE)
-    split = {False: "train", True: "validation"}
-    results = {
-        name: count([person for person in mpii.people if person["validation"] is kind], mpii.skeleton.joints)
-        for kind, name in split.items()
-    }
+    file = data_root("mpii", bench.root) / FILE
+    people = {split: MPII(file, split=split).people for split in ("train", "validation")}
+    results = {split: count(chosen, MPII.skeleton.joints) for split, chosen in people.items()}
     bench.seconds += time.perf_counter() - started
     joints = results["validation"]["joints"]
     knee, ankle = (1 - joints[name]["labelled"] / joints[name]["places"] for name in ("knee", "ankle"))
