@@ -26,7 +26,7 @@ from minipose.data.formats.files import id_key
 from minipose.data.oks import average_precision, coco_results
 from minipose.io.errors import InputWarning
 from minipose.io.images import read_photo
-from minipose.optimization import Rate
+from minipose.optimization import LRSchedule
 from minipose_book.labelling.labelling import Labeller, Labels
 
 JOINTS = list(minipose.COCO.joints)
@@ -500,7 +500,7 @@ def test_a_damaged_photo_is_named_and_passed(tmp_path):
 
 
 def test_a_validation_that_measures_nobody_is_no_plateau():
-    rate = Rate("plateau", 1.0, epochs=100, patience=2)
+    rate = LRSchedule("plateau", 1.0, epochs=100, patience=2)
     nan = float("nan")
     falling = [dict(loss=v, pck=nan) for v in (4.0, 3.0, 2.0, 1.0)]
     assert rate.at(4, falling) == 1
