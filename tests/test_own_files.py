@@ -517,7 +517,7 @@ def test_training_says_that_nobody_can_be_measured(tmp_path):
     dataset = half_bodies(tmp_path)
     torch.manual_seed(0)
     network = minipose.StackedHourglass(joints=17, stacks=1, features=8, depth=2)
-    settings = dict(epochs=2, size=64, batch=2, augment="none", progress=False)
+    settings = dict(epochs=2, size=64, batch_size=2, augment="none", progress=False)
     expected = "nobody in the validation set has a labelled torso.*follows the training loss instead"
     with pytest.warns(InputWarning, match=expected) as said:
         history = minipose.train(network, dataset, dataset, **settings)
