@@ -9,14 +9,14 @@
 #                libraries; without an NVIDIA GPU take the small build:
 #                make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #   PYTHON       the interpreter that makes .venv (default python3)
-#   JOBS         how many tests run at a time (default: one more than there are cores)
+#   JOBS         how many tests run at a time (default: as many as there are cores)
 #
 # REPOSITORY_URL is for the publishing workflow: see book/build/published_config.py.
 
 PYTHON ?= python3
-# Test processes at a time: one more than there are cores, since many tests wait for a program that they
-# started. Each computes with one thread, unless OMP_NUM_THREADS says otherwise.
-JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+# Test processes at a time, by default one per core. Each computes with one thread, unless OMP_NUM_THREADS
+# says otherwise.
+JOBS ?= auto
 TORCH_INDEX ?=
 REPOSITORY_URL ?=
 

@@ -1,7 +1,7 @@
 """minipose: Stacked Hourglass Networks for Human Pose Estimation, small enough to read.
 
-The way through the house: a photo and its labels become a `Sample`, a `Crop` of it becomes the
-network's input, the network gives one set of heatmaps a stage, `decode_heatmaps` finds the joints
+How the pieces fit together: a photo and its labels become a `Sample`, a `Crop` of it becomes the
+network's input, the network gives one set of heatmaps per stage, `decode_heatmaps` finds the joints
 in them and `Crop.inverse` brings these back into the photo.
 """
 

@@ -45,7 +45,7 @@ class Crop:
         if len(box) != 4:
             raise InputError("crop", "box", "x, y, width and height", tuple(box))
         x, y, width, height = (float(v) for v in box)
-        if not (_sane(x, y, width, height) and width > 0 and height > 0):
+        if not (_plausible_pixels(x, y, width, height) and width > 0 and height > 0):
             raise InputError("crop", "box", "x, y in a photo, and a width and height > 0", tuple(box))
         # The box covers the pixels x ... x + width - 1, whose centres are the integers.
         return cls((x + (width - 1) / 2, y + (height - 1) / 2), factor * max(width, height))
@@ -64,7 +64,7 @@ class Crop:
     def at_scale(cls, center, scale: float) -> Crop:
         """MPII's square: centre lowered by 15 x scale, side 250 x scale (`scale` x 200 px = height)."""
         x, y = (float(v) for v in center)
-        if not (_sane(x, y, scale) and scale > 0):
+        if not (_plausible_pixels(x, y, scale) and scale > 0):
             raise InputError("crop", "center and scale", "x, y in a photo, and a scale > 0", (x, y, scale))
         return cls((x, y + 15.0 * scale), 250.0 * scale)
 
@@ -126,8 +126,8 @@ class Crop:
 _WIDEST = 32_000  # px; beyond 32,766 OpenCV 4 warps nothing
 
 
-def _sane(*values: float) -> bool:
-    """Numbers that can be pixels of a photo: beyond a million a file or a finger has slipped."""
+def _plausible_pixels(*values: float) -> bool:
+    """Whether these can be px of a photo: beyond a million a file is corrupt or a number mistyped."""
     return all(math.isfinite(v) and abs(v) < 1e6 for v in values)
 
 

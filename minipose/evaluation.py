@@ -147,7 +147,7 @@ class Evaluation:
 
 
 def number(value: float | torch.Tensor) -> float | None:
-    """A plain number, None for NaN, which JSON has no word for."""
+    """A plain number, None for NaN, which JSON cannot represent."""
     return None if math.isnan(value) else float(value)
 
 

@@ -1,4 +1,4 @@
-"""Is the joint there at all? (paper, section 5.2 and Figure 11 right)
+"""Whether a joint is there at all (paper, section 5.2 and Figure 11 right)
 
 PCK says nothing about joints without a label. The height or the mean of a joint's heatmap does: this
 file draws precision against recall of "this joint has a label" as a threshold on either falls.

@@ -284,7 +284,7 @@ def accuracies(network, validation, size, batch_size, device, workers) -> dict[s
 
 
 def warn_unmeasured(validation: PoseDataset, schedule: str) -> None:
-    """Say once that the validation PCK is no number, and what takes its place."""
+    """Warn once that the validation PCK is NaN, and say what replaces it."""
     ruler = validation.rulers.get(validation.normalizer, "")
     text = f"nobody in the validation set has a labelled {validation.normalizer} ({ruler}), so its PCK is NaN"
     follows = "; the plateau schedule follows the training loss instead" if schedule == "plateau" else ""

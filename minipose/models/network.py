@@ -1,4 +1,4 @@
-"""What every pose network of the package is: images in, one set of heatmaps a stage out.
+"""What every pose network of the package is: images in, one set of heatmaps per stage out.
 
 A network knows nothing of data, files or training. Its users ask for `heatmaps` and `loss`; nothing
 outside `models/` reads a raw stage.

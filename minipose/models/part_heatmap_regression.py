@@ -285,7 +285,7 @@ class ConvolutionalRegressor(nn.Module):
 
 
 def scores(incoming: int, joints: int) -> nn.Conv2d:
-    """One map a part. It starts at zero: neither network claims anything at first.
+    """One map per part. It starts at zero, so that neither network predicts anything at first.
 
     The paper starts *all* of its regressor's convolutions there (section 3.2). Then no gradient passes any of
     them, and its maps stay the same whatever the image; so here this one alone starts there.
@@ -297,7 +297,7 @@ def scores(incoming: int, joints: int) -> nn.Conv2d:
 
 
 def deconvolution(features: int, kernel: int, stride: int) -> nn.ConvTranspose2d:
-    """A learned upsampling that starts as bilinear interpolation, each map for itself.
+    """A learned upsampling that starts as bilinear interpolation, applied to each map independently.
 
     A kernel of the stride's size (B7, D5) reaches no second cell: there it starts as nearest neighbour.
     """
