@@ -27,6 +27,7 @@ from minipose.data.oks import average_precision, coco_results
 from minipose.io.errors import InputWarning
 from minipose.io.images import read_photo
 from minipose.optimization import LRSchedule
+from minipose_book import cli as book_cli
 from minipose_book.labelling.labelling import Labeller, Labels
 
 JOINTS = list(minipose.COCO.joints)
@@ -157,6 +158,9 @@ def test_the_command_line_says_it_in_one_line(tmp_path, capsys):
     assert report["results"][0]["ruler"] == "right shoulder to left hip"
     assert main([*call, "--ids", "7", "--category", "person"]) == 0
     assert capsys.readouterr().out.splitlines()[1] == "torso: right shoulder to left hip"
+    assert book_cli.main(["student-report", "--weights", "hg2-lspet-small", *where]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(said) == 1 and said[0].startswith("minipose-book: ")
 
 
 def test_leeds_people_without_labels_are_left_out(tmp_path):

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 import minipose
+from minipose.cli.status import exit_status
 from minipose.data import COCO
-from minipose.io.errors import InputError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input ends with one line and exit status 2."""
     options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except InputError as error:
-        print(f"minipose-book: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 0  # the reader of our output, `head` say, has seen enough
-    except (FloatingPointError, ConnectionError) as error:
-        print(f"minipose-book: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("minipose-book: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status("minipose-book", lambda: options.run(options))
 
 
 def experiment(options: argparse.Namespace) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import torch
 import minipose
 from minipose import training
 from minipose.cli.arguments import READS, RECIPES, SPLITS, parser
+from minipose.cli.status import exit_status
 from minipose.crops import Crop
 from minipose.data import COCO, FLIC, LSP, LSPET, MPII, InMemory, PoseDataset, Puppets, oks
 from minipose.data.downloads import ARCHIVES, fetch
@@ -26,7 +25,7 @@ from minipose.data.puppets import UNSEEN_SEED
 from minipose.evaluation import number
 from minipose.inference import choose_device, keep_freed_memory
 from minipose.io.checkpoints import atomic
-from minipose.io.errors import InputError, InputWarning
+from minipose.io.errors import InputError
 from minipose.io.images import read_photo
 from minipose.models.hourglass import depth_for
 from minipose.scaling import distributed
@@ -42,33 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
         "predict": predict, "train": train, "evaluate": evaluate, "data": data, "export": export,
     }  # fmt: skip
     options = parser(commands).parse_args(arguments)
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = functools.partial(_one_line, warnings.showwarning)
-            warnings.simplefilter("always", InputWarning)
-            options.run(options)
-    except InputError as error:
-        print(f"minipose: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 0  # the reader of our output, `head` say, has seen enough
-    except (FloatingPointError, ConnectionError) as error:
-        print(f"minipose: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+
+    def goes_on() -> str:
         begun = options.run is train and (_run_folder(options) / "checkpoint.pt").exists()
-        goes_on = "; the same command and --resume go on from the last whole epoch" if begun else ""
-        print(f"minipose: interrupted{goes_on}", file=sys.stderr)
-        return 130
-    return 0
+        return "; the same command and --resume go on from the last whole epoch" if begun else ""
 
-
-def _one_line(usual: Callable[..., None], message: Warning | str, *rest: Any, **more: Any) -> None:
-    """Our own warnings as one line, without the place in the code; anybody else's as they are."""
-    if isinstance(message, InputWarning):
-        print(f"minipose: {message}", file=sys.stderr)
-    else:
-        usual(message, *rest, **more)
+    return exit_status("minipose", lambda: options.run(options), goes_on)
 
 
 def predict(options: argparse.Namespace) -> None:
